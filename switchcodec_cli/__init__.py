@@ -1,0 +1,20 @@
+"""SwitchCodec: a neural audio codec with residual expert vector quantization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["Codec", "__version__"]
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+
+def __getattr__(name: str):
+    # Lazy, so that `swc --help` and `swc info` never pay for importing torch.
+    if name == "Codec":
+        from .codec import Codec
+
+        return Codec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
