@@ -1,0 +1,61 @@
+"""The `.swc` container: parameters, packets, reading, writing, rates and reports.
+
+Needs numpy alone: neither torch nor the model is imported.  The format is specified in bitstream_spec.md.
+"""
+
+from .budget import BitBudget
+from .errors import TruncatedError
+from .header import ChannelCoding, Header, RateMode
+from .masks import mask_of_rank, rank_of_mask
+from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block
+from .parameters import StreamParameters
+from .rates import (
+    Rate,
+    all_splits,
+    attainable_rates,
+    format_kbps,
+    largest_experts,
+    nominal_kbps,
+    real_kbps,
+    split_experts,
+    total_kbps,
+)
+from .reader import DamagedWindow, StreamReader
+from .report import Problem, Report, Summary, inspect, verify
+from .trailer import Trailer
+from .writer import StreamWriter
+
+__all__ = [
+    "COPY",
+    "SILENT",
+    "BitBudget",
+    "Block",
+    "BlockKind",
+    "ChannelCoding",
+    "DamagedWindow",
+    "Header",
+    "Problem",
+    "Rate",
+    "RateMode",
+    "Report",
+    "StreamParameters",
+    "StreamReader",
+    "StreamWriter",
+    "Summary",
+    "Trailer",
+    "TruncatedError",
+    "Window",
+    "all_splits",
+    "attainable_rates",
+    "coded_block",
+    "format_kbps",
+    "inspect",
+    "largest_experts",
+    "mask_of_rank",
+    "nominal_kbps",
+    "rank_of_mask",
+    "real_kbps",
+    "split_experts",
+    "total_kbps",
+    "verify",
+]
