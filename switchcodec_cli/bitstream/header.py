@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from itertools import product
 
 from ..errors import BadInputError, UsageError
 from .errors import TruncatedError
@@ -106,12 +108,37 @@ class Header:
 
     def codes_allowed(self, codes: tuple[int, ...]) -> bool:
         """Whether a window with these valid codes keeps the promise of a constant rate."""
-        if self.experts_total is None:
-            return True
-        chosen = [code for code in codes if code <= self.parameters.experts]
-        if len(chosen) == len(codes):
-            return sum(chosen) == self.experts_total
-        return sum(chosen) <= self.experts_total
+        return keeps_constant_rate(self.parameters, self.experts_total, codes)
+
+    def packet_sizes(self, frames: int | None = None) -> frozenset[int]:
+        """All sizes in bytes that a packet can have, full or of a short window of ``frames`` frames."""
+        return _packet_sizes(self.parameters, self.signals, self.experts_total, frames)
+
+
+def keeps_constant_rate(
+    parameters: StreamParameters, experts_total: int | None, codes: tuple[int, ...]
+) -> bool:
+    """Whether codes use ``experts_total`` experts, or no more where a signal is silent or a copy."""
+    if experts_total is None:
+        return True
+    chosen = [code for code in codes if code <= parameters.experts]
+    if len(chosen) == len(codes):
+        return sum(chosen) == experts_total
+    return sum(chosen) <= experts_total
+
+
+@lru_cache(maxsize=64)
+def _packet_sizes(
+    parameters: StreamParameters, signals: int, experts_total: int | None, frames: int | None
+) -> frozenset[int]:
+    copy, silent = parameters.copy_code, parameters.silent_code
+    return frozenset(
+        parameters.packet_bytes(codes, frames)
+        for codes in product(range(copy + 1), repeat=signals)
+        if codes[0] != copy
+        and codes != (silent, copy)
+        and keeps_constant_rate(parameters, experts_total, codes)
+    )
 
 
 def encode_tags(tags: tuple[tuple[str, str], ...]) -> bytes:

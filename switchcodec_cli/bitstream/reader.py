@@ -109,7 +109,6 @@ class StreamReader:
         self.header_bytes = self._source.position  # header and tags
         self.trailer: Trailer | None = None  # known from the start of a seekable file, else after iteration
         self._index: PacketIndex | None = None
-        self._sizes: list[int] | None = None
         self._searched = 0
         self._fresh = True
         if self._origin is not None:
@@ -241,7 +240,7 @@ class StreamReader:
             reason = f"its codes break the constant {header.experts_total} experts per window"
         elif expected_frames is not None and frames != expected_frames:
             reason = f"it has {frames} frames instead of {expected_frames}"
-        return RawPacket(number, fallback if reason else frames, codes, data, reason)
+        return RawPacket(number, expected_frames or frames, codes, data, reason)
 
     # Reading forward
 
@@ -264,7 +263,7 @@ class StreamReader:
             start = source.peek(len(MARKER))
             if start == MARKER:
                 break
-            if not start:
+            if len(start) < len(MARKER) and MARKER.startswith(start):
                 raise self._truncated(number)
             if frames < full:
                 raise BadInputError(f"window {number - 1} is short but is not the last")
@@ -330,7 +329,7 @@ class StreamReader:
         which the trailer or a packet with the next number stands.  Where nothing fits (two damaged packets in
         a row), the constant size or the claim is taken.  Raises BadInputError if that does not help either.
         """
-        sizes = self._possible_sizes()
+        sizes = sorted(self.header.packet_sizes())
         largest = sizes[-1]
         ahead = source.peek(2 * largest + CODES_BYTES)
         at = ahead.find(MARKER, MIN_PACKET_BYTES)
@@ -371,21 +370,6 @@ class StreamReader:
         self._searched += len(data)
         sound = len(data) == parameters.packet_bytes(codes, frames) and self.header.codes_allowed(codes)
         return sound and crc_matches(number, data)
-
-    def _possible_sizes(self) -> list[int]:
-        """All sizes that a full packet of this stream can have, ascending."""
-        if self._sizes is None:
-            parameters, header = self.header.parameters, self.header
-            choices = product(range(parameters.copy_code + 1), repeat=header.signals)
-            valid = (
-                codes
-                for codes in choices
-                if codes[0] != parameters.copy_code
-                and not (codes[0] == parameters.silent_code and codes[-1] == parameters.copy_code)
-                and header.codes_allowed(codes)
-            )
-            self._sizes = sorted({parameters.packet_bytes(codes) for codes in valid})
-        return self._sizes
 
     def _constant_sizes(self) -> set[int]:
         """Sizes of the packets of a constant rate in which every signal is coded."""

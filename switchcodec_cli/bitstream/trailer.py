@@ -155,7 +155,8 @@ class PacketIndex:
             fits = area == 0
         elif trailer.packet_bytes:
             last = area - (trailer.packets - 1) * trailer.packet_bytes
-            fits = min(last, trailer.packet_bytes) >= MIN_PACKET_BYTES
+            fits = trailer.packet_bytes in header.packet_sizes()
+            fits = fits and last in header.packet_sizes(trailer.last_frames)
             self._last_size = last
         else:
             for block in range(-(-trailer.packets // self.BLOCK)):
