@@ -332,6 +332,7 @@ class StreamReader:
         sizes = sorted(self.header.packet_sizes())
         largest = sizes[-1]
         ahead = source.peek(2 * largest + CODES_BYTES)
+        self._searched += len(ahead)
         at = ahead.find(MARKER, MIN_PACKET_BYTES)
         while 0 < at <= largest:
             fixed = ahead[at : at + FIXED_BYTES]
@@ -340,7 +341,6 @@ class StreamReader:
                 return at, frames if 1 <= frames <= self.header.parameters.frames_per_window else None
             at = ahead.find(MARKER, at + 1)
         for size in [claimed, *sizes] if claimed else sizes:
-            self._searched += size
             if self._follows(ahead, size, number + 1):
                 return size, None
         if self._searched > SEARCH_BYTES + SEARCH_FACTOR * source.position:

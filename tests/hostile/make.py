@@ -1,0 +1,330 @@
+"""Makes the hostile files of this folder and expected.json, which says what must become of each.
+
+python tests/hostile/make.py
+
+It shares no code with the package, so that a mistake there cannot hide itself here.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SILENT, COPY, SHORT, END = 5, 6, 7, 15  # codes for four experts: four bits each
+F, HOP, RATE = 4, 10, 8000  # frames per window, samples per frame, Hz
+UNKNOWN = 2**64 - 1
+
+HEADER = {
+    "magic": (b"\x89SWC", "4s"),
+    "major": (1, "B"),
+    "minor": (0, "B"),
+    "length": (64, "H"),
+    "flags": (0, "I"),
+    "fingerprint": (bytes(range(16)), "16s"),
+    "codec_rate": (RATE, "I"),
+    "original_rate": (RATE, "I"),
+    "total": (UNKNOWN, "Q"),
+    "hop": (HOP, "H"),
+    "frames": (F, "H"),
+    "experts": (4, "B"),
+    "stages": (1, "B"),
+    "largest_index": (15, "H"),
+    "channels": (1, "B"),
+    "coding": (0, "B"),
+    "mode": (2, "B"),
+    "experts_total": (0xFF, "B"),
+    "nominal": (2670, "I"),
+}
+
+
+def header(extra: bytes = b"", crc: int | None = None, **changes) -> bytes:
+    """A header with some fields changed, its checksum right unless given."""
+    fields = [struct.pack("<" + form, changes.get(name, value)) for name, (value, form) in HEADER.items()]
+    data = b"".join(fields) + extra
+    return data + struct.pack("<I", zlib.crc32(data) if crc is None else crc)
+
+
+def tags(
+    entries: list[bytes], length: int | None = None, count: int | None = None, crc: int | None = None
+) -> bytes:
+    """A tags block, with lies where asked for."""
+    body = b"".join(struct.pack("<H", len(entry)) + entry for entry in entries)
+    start = struct.pack(
+        "<IH", len(body) + 10 if length is None else length, len(entries) if count is None else count
+    )
+    return start + body + struct.pack("<I", zlib.crc32(start + body) if crc is None else crc)
+
+
+def packet(number: int, bits: str, fill: str = "0") -> bytes:
+    """A packet from a string of bits (blanks ignored), padded and with its checksum."""
+    bits = bits.replace(" ", "")
+    bits += fill * (-len(bits) % 8)
+    body = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    crc = binascii.crc_hqx(struct.pack("<I", number) + body, 0xFFFF)
+    return body + struct.pack("<H", crc)
+
+
+def indices(count: int, value: int = 9) -> str:
+    """``count`` indices of four bits."""
+    return f"{value:04b}" * count
+
+
+SHARED_ONLY = "0000" + indices(4)  # k = 0: the shared quantizer alone
+ONE = "0001 10" + indices(8)  # k = 1, expert 2
+TWO = "0010 011" + indices(12)  # k = 2, rank 3: experts 0 and 3
+QUIET = "0101"
+
+
+def trailer(
+    packets: list[bytes],
+    total: int,
+    last_frames: int = F,
+    codes: list[int] | None = None,
+    common: int = 0,
+    count: int | None = None,
+    packets_crc: int | None = None,
+    size: int | None = None,
+    size_again: int | None = None,
+    crc: int | None = None,
+    reserved: int = 0,
+    extra: bytes = b"",
+    end: bytes = b"CWS\x89",
+) -> bytes:
+    """A trailer, with lies where asked for; ``codes`` are the entries of the table."""
+    bits = "".join(f"{code:04b}" for code in codes or [])
+    bits += "0" * (-len(bits) % 8)
+    table = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)) + extra
+    length = 44 + len(table) if size is None else size
+    data = struct.pack(
+        "<4sIQIIIHH",
+        b"\xffEND",
+        length,
+        total,
+        len(packets) if count is None else count,
+        zlib.crc32(b"".join(packets)) if packets_crc is None else packets_crc,
+        common,
+        last_frames,
+        reserved,
+    )
+    data += table
+    check = zlib.crc32(data) if crc is None else crc
+    return data + struct.pack("<II", check, length if size_again is None else size_again) + end
+
+
+PACKETS = [
+    packet(0, TWO),
+    packet(1, SHARED_ONLY),
+    packet(2, QUIET),
+    packet(3, "0111 01" + "0001 10" + indices(4)),
+]
+CODES = [2, 0, SILENT, 1]
+TOTAL = 40 * 3 + 11  # the last window has two frames
+BODY = b"".join(PACKETS)
+
+
+def end(**changes) -> bytes:
+    """The trailer that belongs to PACKETS, with some lies."""
+    return trailer(**({"packets": PACKETS, "total": TOTAL, "last_frames": 2, "codes": CODES} | changes))
+
+
+SOUND = header() + BODY + end()
+SAME = [packet(number, TWO) for number in range(3)]  # packets of one size
+SAME_STREAM = header() + b"".join(SAME) + trailer(SAME, 120, common=len(SAME[0]))
+
+
+def stream(packets: list[bytes], total: int, codes: list[int], last_frames: int = F, **changes) -> bytes:
+    """A stream of these packets."""
+    return header(**changes) + b"".join(packets) + trailer(packets, total, last_frames, codes)
+
+
+def lying_packet(bits: str, code: int, fill: str = "0") -> bytes:
+    """A sound stream but for its second packet, which has a right checksum."""
+    packets = [packet(0, TWO), packet(1, bits, fill), packet(2, QUIET)]
+    return stream(packets, 120, [2, code, SILENT])
+
+
+CASES: dict[str, dict] = {}
+
+
+def case(
+    name: str,
+    data: bytes,
+    problem: str = "",
+    windows: int = 0,
+    damaged: tuple[int, ...] = (),
+    pipe: dict | None = None,
+) -> None:
+    """Registers a file.
+
+    ``problem`` is a part of the message about the stream as a whole ("" if there is none), ``windows`` the
+    number of windows found and ``damaged`` those of them that are damaged; ``pipe`` says what differs when
+    it is read from a pipe.
+    """
+    here = {"problem": problem, "windows": windows, "damaged": list(damaged)}
+    CASES[name] = {"data": data, "file": here, "pipe": here | (pipe or {})}
+
+
+def refuse(name: str, data: bytes, problem: str) -> None:
+    """Registers a file that is refused for its header."""
+    case(name, data, problem)
+
+
+def make_cases() -> None:
+    """Registers all files."""
+    body_and_end = BODY + end()
+    case("sound", SOUND, windows=4)
+    case("sound_same_sizes", SAME_STREAM, windows=3)
+    case("sound_empty", header(total=0) + trailer([], 0, 0), windows=0)
+    newer = header(minor=9, length=80, extra=bytes(16))
+    case("sound_newer_minor", newer + BODY + end(extra=b"new"), windows=4)
+    case("sound_ancillary_flags", header(flags=0xFFFF0000) + body_and_end, windows=4)
+    case("sound_tags", header(flags=1) + tags([b"title=x", b"title="]) + body_and_end, windows=4)
+
+    refuse("empty_file", b"", "the file is empty")
+    refuse("wave_file", b"RIFF\x24\0\0\0WAVEfmt ", "not a .swc stream")
+    refuse("middle_of_a_stream", SOUND[70:], "not a .swc stream")
+    refuse("magic_only", SOUND[:4], "ends within its header")
+    refuse("wrong_header_checksum", header(crc=0) + body_and_end, "wrong checksum")
+    refuse("newer_major", header(major=2) + body_and_end, "version 2.0")
+    refuse("major_zero", header(major=0) + body_and_end, "version 0.0")
+    refuse("header_length_zero", header(length=0) + body_and_end, "header claims 0 bytes")
+    refuse("header_length_huge", header(length=0xFFFF, minor=1) + body_and_end, "ends within its header")
+    refuse("longer_header_in_1_0", header(length=80, extra=bytes(16)) + body_and_end, "has 64 bytes")
+    refuse("flag_entropy_coded", header(flags=2) + body_and_end, "entropy-coded payload")
+    refuse("flag_per_frame_depth", header(flags=4) + body_and_end, "per-frame depth")
+    refuse("flag_unknown", header(flags=0x8000) + body_and_end, "flag 15")
+    lies: dict[str, tuple[dict, str]] = {
+        "codec_rate_zero": ({"codec_rate": 0}, "codec sample rate"),
+        "codec_rate_huge": ({"codec_rate": 2**32 - 1}, "codec sample rate"),
+        "original_rate_zero": ({"original_rate": 0}, "original sample rate"),
+        "original_rate_huge": ({"original_rate": 2**32 - 1}, "original sample rate"),
+        "hop_zero": ({"hop": 0}, "hop"),
+        "frames_zero": ({"frames": 0}, "frames per window"),
+        "window_huge": ({"hop": 65535, "frames": 65535}, "samples per window"),
+        "packet_huge": ({"hop": 1, "frames": 65535, "largest_index": 65535, "stages": 8}, "largest packet"),
+        "experts_33": ({"experts": 33}, "experts"),
+        "stages_zero": ({"stages": 0}, "codebooks per quantizer"),
+        "stages_9": ({"stages": 9}, "codebooks per quantizer"),
+        "one_entry": ({"largest_index": 0}, "codebook size"),
+        "channels_zero": ({"channels": 0}, "channels"),
+        "channels_6": ({"channels": 6}, "channels"),
+        "coding_unknown": ({"coding": 4}, "ChannelCoding"),
+        "coding_of_mono": ({"coding": 1}, "channel coding"),
+        "mode_unknown": ({"mode": 3}, "RateMode"),
+        "constant_without_number": ({"mode": 0}, "experts per window"),
+        "constant_too_many": ({"mode": 0, "experts_total": 5}, "experts per window"),
+        "number_without_constant": ({"experts_total": 2}, "without a constant rate"),
+        "total_huge": ({"total": 2**64 - 2}, "total samples"),
+        "windows_huge": ({"total": 2**43, "original_rate": 1}, "number of windows"),
+    }
+    for name, (changes, words) in lies.items():
+        refuse(name, header(**changes) + body_and_end, words)
+
+    tagged = header(flags=1)
+    refuse("tags_missing", tagged, "ends within its tags")
+    refuse("tags_huge", tagged + tags([b"a=b"], length=2**32 - 1) + body_and_end, "tags claim")
+    refuse("tags_too_short", tagged + tags([b"a=b"], length=9) + body_and_end, "tags claim")
+    refuse("tags_wrong_checksum", tagged + tags([b"a=b"], crc=1) + body_and_end, "wrong checksum")
+    refuse("tags_count_zero", tagged + tags([], count=0) + body_and_end, "does not end")
+    refuse("tags_count_huge", tagged + tags([b"a=b"], count=65535) + body_and_end, "beyond the tags")
+    refuse("tags_count_small", tagged + tags([b"a=b", b"c=d"], count=1) + body_and_end, "does not end")
+    refuse("tag_not_utf8", tagged + tags([b"a=\xff\xfe"]) + body_and_end, "not UTF-8")
+    refuse("tag_without_equals", tagged + tags([b"ab"]) + body_and_end, "KEY=value")
+    refuse("tag_without_key", tagged + tags([b"=b"]) + body_and_end, "KEY=value")
+    refuse("tag_escape_sequence", tagged + tags([b"a=\x1b[2J"]) + body_and_end, "KEY=value")
+
+    case("no_packets_no_trailer", header(), "truncated", 0)
+    case("cut_in_a_packet", SOUND[:76], "truncated", 1)
+    case("cut_before_the_trailer", header() + BODY, "truncated", 4)
+    case("cut_in_the_trailer", SOUND[:-1], "truncated", 4)
+    case("cut_in_the_marker", header() + BODY + b"\xffEN", "truncated", 4)
+    case("zero_windows_but_samples", header(total=TOTAL) + trailer([], TOTAL, 0), "need 4 windows", 0)
+    case("more_windows_than_samples", header(total=40) + BODY + end(total=40), "no sound trailer follows", 1)
+    case("garbage_behind", SOUND + b"garbage", "something follows", 4)
+    case("zeros_behind", SOUND + bytes(512), "something follows", 4)
+    case("two_streams_joined", SOUND + SOUND, "another stream follows", 4)
+    case("two_streams_of_one_size_joined", SAME_STREAM + SAME_STREAM, "another stream follows", 3)
+    case("two_trailers", SOUND + end(), "something follows", 4)
+
+    changed = bytearray(SOUND)
+    changed[66] ^= 0x80
+    case("wrong_packet_checksum", bytes(changed), "", 4, (0,))
+    case("wrong_packets_checksum", header() + BODY + end(packets_crc=0), "checksum over all packets", 4)
+    swapped = [SAME[1], SAME[0], SAME[2]]
+    common = len(SAME[0])
+    case(
+        "packets_swapped", header() + b"".join(swapped) + trailer(swapped, 120, common=common), "", 3, (0, 1)
+    )
+    repeated = [SAME[0], SAME[0], SAME[2]]
+    case(
+        "packet_repeated", header() + b"".join(repeated) + trailer(repeated, 120, common=common), "", 3, (1,)
+    )
+
+    case("mask_rank_too_large", lying_packet("0010 110" + indices(12), 2), "", 3, (1,))
+    case("padding_not_zero", lying_packet(TWO, 2, fill="1"), "", 3, (1,))
+    case("reserved_code", lying_packet("1000", SILENT), "", 3, (1,))
+    case("copy_in_mono", lying_packet("0110", SILENT), "", 3, (1,))
+    case("end_code_in_a_packet", lying_packet("1111", SILENT), "", 3, (1,))
+    case("short_but_full", lying_packet("0111 11" + SHARED_ONLY, 0), "", 3, (1,))
+    case(
+        "short_in_the_middle",
+        lying_packet("0111 01 0001 10" + indices(4), 1),
+        "window 1 is short but is not the last",
+        2,
+    )
+    odd = [packet(0, "0000" + "1011" * 4), packet(1, "0000" + "1010" * 4)]
+    case("index_too_large", stream(odd, 80, [0, 0], largest_index=10), "", 2, (0,))
+    stereo = {"channels": 2, "coding": 1}
+    pair = [packet(0, "0101 0110"), packet(1, "0000 0110" + indices(4))]
+    case("copy_of_silence", stream(pair, 80, [SILENT, COPY, 0, COPY], **stereo), "", 2, (0,))
+    constant = stream([packet(0, SHARED_ONLY)], 40, [0], mode=0, experts_total=2)
+    case("constant_rate_broken", constant, "", 1, (0,))
+
+    case("trailer_wrong_checksum", header() + BODY + end(crc=0), "trailer is damaged", 4)
+    case("trailer_wrong_magic", header() + BODY + end(end=b"CWS\0"), "trailer is damaged", 4)
+    case("trailer_two_lengths", header() + BODY + end(size_again=45), "trailer is damaged", 4)
+    case("trailer_length_huge", header() + BODY + end(size=2**32 - 1), "trailer claims", 4)
+    case("trailer_length_small", header() + BODY + end(size=40), "trailer claims", 4)
+    case("trailer_count_huge", header() + BODY + end(count=2**32 - 1), "trailer counts", 4)
+    case("trailer_count_small", header() + BODY + end(count=3), "trailer counts 3", 4)
+    case("trailer_total_of_other_count", header() + BODY + end(total=TOTAL + 40), "need 5 windows", 4)
+    case("trailer_total_huge", header() + BODY + end(total=2**64 - 2), "impossible trailer", 4)
+    case("trailer_total_unknown", header() + BODY + end(total=UNKNOWN), "impossible trailer", 4)
+    case("trailer_total_not_the_header_s", header(total=TOTAL + 1) + BODY + end(), "the header says", 4)
+    case("trailer_last_frames", header() + BODY + end(last_frames=3), "the last of 2 frames", 4)
+    case("trailer_reserved", header() + BODY + end(reserved=1), "reserved bytes", 4)
+    case("trailer_extra_in_1_0", header() + BODY + end(extra=b"new"), "trailer claims", 4)
+    case("table_padding", header() + b"".join(SAME) + trailer(SAME, 120, codes=[2, 2, 2, 1]), "padding", 3)
+    case("table_lies_about_sizes", header() + BODY + end(codes=[2, 1, SILENT, 1]), "table contradicts", 4)
+    case("table_reserved_code", header() + BODY + end(codes=[2, 0, 14, 1]), "table contradicts", 4)
+    # A file is read where the trailer says, a pipe as the packets say.
+    by_pipe = {"problem": "table contradicts", "damaged": []}
+    case("table_swaps_two", header() + BODY + end(codes=[0, 2, SILENT, 1]), "", 4, (0, 1), by_pipe)
+    by_pipe = {"problem": "common size", "damaged": []}
+    case("common_size_lies", header() + BODY + end(codes=[], common=5), "", 4, (0, 1, 2, 3), by_pipe)
+    one = [packet(0, TWO)]
+    case("common_size_of_one", header() + one[0] + trailer(one, 40, common=9), "fewer than two", 1)
+    case("trailer_only", end(), "not a .swc stream")
+
+
+def main(write: Callable[[Path, bytes], object] = Path.write_bytes) -> None:
+    """Writes all files and removes those of earlier runs that are no longer made."""
+    for old in HERE.glob("*.swc"):
+        if old.stem not in CASES:
+            old.unlink()
+    for name, made in CASES.items():
+        write(HERE / f"{name}.swc", made["data"])
+    expected = {name: {key: made[key] for key in ("file", "pipe")} for name, made in CASES.items()}
+    lines = [f"{json.dumps(name)}: {json.dumps(outcome)}" for name, outcome in expected.items()]
+    write(HERE / "expected.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+
+
+make_cases()
+
+if __name__ == "__main__":
+    main()
