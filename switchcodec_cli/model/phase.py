@@ -1,0 +1,136 @@
+"""Phase search: fast Griffin-Lim as a stream, in which no frame is ever computed twice.
+
+Each iteration needs three spectra to either side of its own, so iteration i can run 3 spectra behind
+iteration i - 1. A chain of stages, each keeping the few samples it shares with the next block, gives what
+one run over the whole signal would give, in constant memory and without overlap between blocks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+START_PERIOD = 1024  # the start phases repeat after so many spectra
+
+
+class _Stage:
+    """One projection onto consistent spectra: inverse transform, overlap-add, forward transform."""
+
+    def __init__(self, search: PhaseSearch):
+        self.search = search
+        self.tail: Tensor | None = None  # unfinished samples of the overlap-add
+        self.history: Tensor | None = None  # finished samples that spectra to come still look at
+        self.magnitude: Tensor | None = None  # of spectra that wait for their samples
+        self.before: Tensor | None = None  # the previous stage's consistent spectra, likewise waiting
+
+    def samples(self, spectra: Tensor, last: bool) -> Tensor:
+        """Overlap-add of a block (B, T, bins): the samples (B, n) that no later block can change."""
+        search = self.search
+        hop, length, parts = search.hop, search.length, search.parts
+        batch, count, _ = spectra.shape
+        total = search.window.new_zeros(batch, count + parts - 1, hop)
+        if count:
+            frames = torch.fft.irfft(spectra, length).mul_(search.synthesis_window)
+            frames = frames.view(batch, count, parts, hop)
+            for part in range(parts):
+                total[:, part : part + count] += frames[:, :, part]
+        total = total.view(batch, -1)
+        if self.tail is not None:
+            total[:, : self.tail.shape[1]] += self.tail
+        ready = total.shape[1] if last else count * hop
+        self.tail = total[:, ready:].clone()
+        return total[:, :ready]
+
+    def push(
+        self, spectra: Tensor, magnitude: Tensor, before: Tensor | None, last: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Next block in; out come refined spectra, their magnitudes and their consistent spectra."""
+        search = self.search
+        samples = self.samples(spectra, last)
+        if self.history is not None:
+            samples = torch.cat([self.history, samples], 1)
+            magnitude = torch.cat([self.magnitude, magnitude], 1)
+            before = before if self.before is None else torch.cat([self.before, before], 1)
+        count = max(0, (samples.shape[1] - search.length) // search.hop + 1)
+        self.history = samples[:, count * search.hop :].clone()
+        self.magnitude, magnitude = magnitude[:, count:], magnitude[:, :count]
+        if before is not None:
+            self.before, before = before[:, count:], before[:, :count]
+        if count == 0:
+            return spectra[:, :0], magnitude, spectra[:, :0]
+        now = torch.fft.rfft(samples.unfold(1, search.length, search.hop) * search.window)
+        refined = (
+            now * (1 + search.momentum) if before is None else torch.lerp(before, now, 1 + search.momentum)
+        )
+        # u / |u| scaled to the wanted magnitude, without angles
+        refined *= magnitude / refined.abs().clamp_(min=1e-9)
+        return refined, magnitude, now
+
+
+class PhaseSearch:
+    """Finds phases for a stream of magnitudes and synthesises the audio.
+
+    The start phases depend on the absolute number of a spectrum only, so a decoder that begins in the
+    middle of a stream finds the same audio once `context` spectra have gone by.
+    """
+
+    def __init__(
+        self, length: int, hop: int, iterations: int, momentum: float, device: torch.device | str = "cpu"
+    ):
+        self.length, self.hop, self.momentum = length, hop, momentum
+        self.parts = length // hop
+        self.window = torch.hann_window(length, device=device)
+        # sum over the overlapping squared windows of spacing `hop`
+        gain = float(self.window.square().sum() / hop)
+        self.synthesis_window = self.window / gain
+        self.stages = [_Stage(self) for _ in range(iterations)]
+        self.final = _Stage(self)
+        self.number = 0
+        self.edge = (length - hop) // 2
+        self.skip = self.edge  # samples before the signal, left by the analysis margin
+        self.device = torch.device(device)
+
+    @staticmethod
+    def context(length: int, hop: int, iterations: int) -> int:
+        """Spectra to each side that can influence a spectrum's samples."""
+        return (iterations + 1) * (length // hop - 1) + 1
+
+    def start(self, count: int) -> Tensor:
+        """Unit start spectra (1, count, bins) for the next `count` spectra."""
+        table = _start_phases(self.length // 2 + 1, self.device)
+        numbers = torch.arange(self.number, self.number + count, device=self.device) % START_PERIOD
+        return table[numbers][None]
+
+    def push(self, magnitude: Tensor, last: bool = False) -> Tensor:
+        """Magnitudes (B, T, bins) of the next spectra -> the samples (B, n) that they complete.
+
+        In total T * hop samples come out for T spectra, the last of them with `last`.
+        """
+        spectra, before = magnitude * self.start(magnitude.shape[1]), None
+        self.number += magnitude.shape[1]
+        for stage in self.stages:
+            spectra, magnitude, before = stage.push(spectra, magnitude, before, last)
+        samples = self.final.samples(spectra, last)
+        if last:
+            samples = samples[:, : samples.shape[1] - self.edge]
+        cut = min(self.skip, samples.shape[1])
+        self.skip -= cut
+        return samples[:, cut:]
+
+
+_tables: dict[tuple[int, torch.device], Tensor] = {}
+
+
+def _start_phases(bins: int, device: torch.device) -> Tensor:
+    """Fixed pseudo-random unit phasors (START_PERIOD, bins), the same on every machine."""
+    if (bins, device) not in _tables:
+        # integer arithmetic only, so that every machine and version gets the same phases
+        state = torch.arange(START_PERIOD * bins, dtype=torch.int64)
+        for multiplier in (0x45D9F3B, 0x119DE1F3, 0x2C1B3C6D):
+            state = ((state ^ (state >> 16)) * multiplier + 0x9E3779B9) & 0xFFFFFFFF
+        angle = (state >> 8).double() * (2 * math.pi / 2**24)
+        phases = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+        _tables[bins, device] = phases.view(START_PERIOD, bins).to(device)
+    return _tables[bins, device]

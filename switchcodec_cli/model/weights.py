@@ -1,0 +1,95 @@
+"""Weights files: safetensors with the configuration and the provenance in the metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import WeightsError
+from .codec_model import CodecModel
+from .config import ModelConfig
+
+FORMAT = "switchcodec-1"
+
+
+def fingerprint(config: ModelConfig, tensors: Mapping[str, Tensor]) -> bytes:
+    """First 16 bytes of a SHA-256 over the configuration and every tensor as stored."""
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return digest.digest()[:16]
+
+
+def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
+    """Write a model's tensors in half precision; returns their fingerprint."""
+    tensors = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config.to_dict(), sort_keys=True),
+        "provenance": json.dumps(dict(provenance), sort_keys=True),
+    }
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, metadata=metadata)
+    temporary.replace(path)
+    return fingerprint(model.config, tensors)
+
+
+def read_metadata(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """Configuration and provenance of a weights file. Raises WeightsError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    return _parse_metadata(path, metadata)
+
+
+def _parse_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfig, dict[str, Any]]:
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path}: not SwitchCodec weights (format {metadata.get('format')!r})")
+    try:
+        config = ModelConfig.from_dict(json.loads(metadata["config"]))
+        provenance = json.loads(metadata.get("provenance", "{}"))
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged metadata ({error})") from None
+    return config, provenance
+
+
+def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
+    """Build the model a weights file describes: the model in float32, its fingerprint, its provenance.
+
+    Raises WeightsError where the file is unreadable or its tensors are not exactly the model's.
+    """
+    config, provenance = read_metadata(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    with torch.device("meta"):
+        model = CodecModel(config)
+    expected = model.state_dict()
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise WeightsError(f"{path}: tensor {missing[0]} is missing ({len(missing)} in all)")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        raise WeightsError(f"{path}: unknown tensor {unknown[0]} ({len(unknown)} in all)")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise WeightsError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
+            )
+    model = model.to_empty(device="cpu")
+    if config.backbone == "spectral":
+        model.analysis.reset_window()
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return model.eval(), fingerprint(config, tensors), provenance

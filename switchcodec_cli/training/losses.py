@@ -1,0 +1,87 @@
+"""Spectral losses on magnitudes and on waveforms."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .config import LossConfig
+
+
+def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
+    """Triangles of the Slaney mel scale that each sum to one: (bands, window_length / 2 + 1)."""
+    top = torch.tensor(sample_rate / 2, dtype=torch.float64)
+
+    def to_mel(f: Tensor) -> Tensor:
+        return torch.where(f < 1000, f * 3 / 200, 15 + (f.clamp(min=1) / 1000).log() * 27 / math.log(6.4))
+
+    def from_mel(m: Tensor) -> Tensor:
+        return torch.where(m < 15, m * 200 / 3, 1000 * ((m - 15) * math.log(6.4) / 27).exp())
+
+    edges = from_mel(torch.linspace(0, 1, bands + 2, dtype=torch.float64) * to_mel(top))
+    frequency = torch.linspace(0, 1, window_length // 2 + 1, dtype=torch.float64) * top
+    rising = (frequency - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - frequency) / (edges[2:] - edges[1:-1])[:, None]
+    triangles = torch.minimum(rising, falling).clamp(min=0)
+    total = triangles.sum(1, keepdim=True)
+    # bands narrower than a bin take the bin nearest to their centre
+    nearest = (frequency - edges[1:-1, None]).abs().argmin(1)
+    narrow = nn.functional.one_hot(nearest, len(frequency)).double()
+    return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
+
+
+class MagnitudeLoss(nn.Module):
+    """L1 between log-mel spectra in several band counts, and between weighted log-magnitudes."""
+
+    def __init__(self, config: LossConfig, window_length: int, sample_rate: int, floor: float):
+        super().__init__()
+        self.floor = floor
+        filters = [mel_filters(n, window_length, sample_rate) for n in config.mel_bands]
+        self.sizes = [len(f) for f in filters]
+        self.register_buffer("filters", torch.cat(filters), persistent=False)
+        frequency = torch.linspace(0, sample_rate / 2, window_length // 2 + 1)
+        low, middle, high = config.fine_bands
+        weight = torch.where(frequency < 2750, low, torch.where(frequency < 5500, middle, high))
+        self.register_buffer("weight", weight / weight.mean() / math.log(10), persistent=False)
+
+    def mel(self, magnitude: Tensor) -> Tensor:
+        # half precision costs 0.002 in the logarithm and saves a tenth of a step
+        with torch.autocast(magnitude.device.type, torch.bfloat16):
+            bands = magnitude @ self.filters.mT
+        return bands.float().clamp(min=1e-4).log10()
+
+    def forward(self, predicted: Tensor, magnitude: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted log-magnitudes against magnitudes, (B, T, bins) both -> mel term, fine term."""
+        difference = (self.mel(predicted.clamp(max=8).exp()) - self.mel(magnitude)).abs()
+        mel = sum(part.mean() for part in difference.split(self.sizes, -1)) / len(self.sizes)
+        fine = (predicted - magnitude.clamp(min=self.floor).log()).abs().mean((0, 1)) * self.weight
+        return mel, fine.mean()
+
+
+class WaveformLoss(nn.Module):
+    """DAC's multi-scale mel distance: L1 of log10 mel magnitudes, windows of 32 to 2048 samples."""
+
+    def __init__(self, sample_rate: int):
+        super().__init__()
+        self.lengths = (32, 64, 128, 256, 512, 1024, 2048)
+        for length, bands in zip(self.lengths, (5, 10, 20, 40, 80, 160, 320), strict=True):
+            self.register_buffer(
+                f"filters{length}", mel_filters(bands, length, sample_rate), persistent=False
+            )
+
+    def forward(self, predicted: Tensor, audio: Tensor) -> Tensor:
+        """Audio (B, L) both -> the sum over scales."""
+        total = audio.new_zeros(())
+        for length in self.lengths:
+            filters = getattr(self, f"filters{length}")
+            window = torch.hann_window(length, device=audio.device)
+            mels = [
+                (filters @ torch.stft(x, length, length // 4, window=window, return_complex=True).abs())
+                .clamp(min=1e-5)
+                .log10()
+                for x in (predicted, audio)
+            ]
+            total = total + (mels[0] - mels[1]).abs().mean()
+        return total

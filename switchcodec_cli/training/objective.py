@@ -1,0 +1,90 @@
+"""What a training step minimises, for either backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..model.codebook import Codebook
+from ..model.codec_model import CodecModel
+from .config import LossConfig
+from .losses import MagnitudeLoss, WaveformLoss
+
+
+@dataclass
+class Outcome:
+    """One forward pass: the loss, its terms for the log, and what discriminators look at."""
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    masks: Tensor | None
+    predicted: Tensor
+    target: Tensor
+
+
+class Objective(nn.Module):
+    """Analysis, encoder, quantizer, decoder and the reconstruction losses."""
+
+    def __init__(self, model: CodecModel, config: LossConfig):
+        super().__init__()
+        # not submodules: the trainer owns the model
+        self.__dict__["model"] = model
+        self.config = config
+        self.spectral = model.config.backbone == "spectral"
+        self.__dict__["encoder"], self.__dict__["decoder"] = model.encoder, model.decoder
+        if self.spectral:
+            spectral = model.config.spectral
+            self.distance = MagnitudeLoss(
+                config, spectral.window_length, model.config.sample_rate, spectral.floor
+            )
+        else:
+            self.distance = WaveformLoss(model.config.sample_rate)
+
+    def compile(self) -> None:
+        """Fuse the networks' small operations."""
+        self.__dict__["encoder"] = torch.compile(self.model.encoder)
+        self.__dict__["decoder"] = torch.compile(self.model.decoder)
+
+    def latents(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Audio (B, L) -> latents, and the target of the reconstruction."""
+        model = self.model
+        target = audio
+        if self.spectral:
+            with torch.no_grad():
+                target = model.analysis.magnitude(audio)  # (B, T, bins)
+                inputs = model.analysis.standardise(target)
+        else:
+            inputs = audio
+        with torch.autocast(audio.device.type, torch.bfloat16):
+            z = self.encoder(inputs)
+        return z.float(), target
+
+    def forward(
+        self,
+        audio: Tensor,
+        active: Tensor | None,
+        observe: Callable[[Codebook, Tensor, Tensor], None] | None = None,
+    ) -> Outcome:
+        """Audio (B, L) with `active` (B,) experts an item; None leaves the latents unquantized."""
+        config = self.config
+        z, target = self.latents(audio)
+        masks, commitment = None, z.new_zeros(())
+        if active is not None:
+            z, commitment, masks = self.model.quantizer(z, active, observe)
+        with torch.autocast(audio.device.type, torch.bfloat16):
+            predicted = self.decoder(z)
+        predicted = predicted.float()
+        if self.spectral:
+            mel, fine = self.distance(self.model.analysis.restore(predicted), target)
+            loss = config.mel * mel + config.fine * fine
+            terms = {"mel": mel, "fine": fine, "commitment": commitment}
+            target = self.model.analysis.standardise(target)
+        else:
+            predicted = predicted.flatten(1)
+            mel = self.distance(predicted, target)
+            loss = config.mel * mel
+            terms = {"mel": mel, "commitment": commitment}
+        return Outcome(loss + config.commitment * commitment, terms, masks, predicted, target)
