@@ -270,7 +270,7 @@ def make_cases() -> None:
     case("reserved_code", lying_packet("1000", SILENT), "", 3, (1,))
     case("copy_in_mono", lying_packet("0110", SILENT), "", 3, (1,))
     case("end_code_in_a_packet", lying_packet("1111", SILENT), "", 3, (1,))
-    case("short_but_full", lying_packet("0111 11" + SHARED_ONLY, 0), "", 3, (1,))
+    case("short_but_full", lying_packet("0111 11" + SHARED_ONLY, 0), "next cannot be found", 1)
     case(
         "short_in_the_middle",
         lying_packet("0111 01 0001 10" + indices(4), 1),
