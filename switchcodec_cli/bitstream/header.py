@@ -21,6 +21,7 @@ HEADER_BYTES = 64
 FINGERPRINT_BYTES = 16
 UNKNOWN_TOTAL = (1 << 64) - 1
 NO_CONSTANT = 0xFF
+MIN_TAGS_BYTES = 14  # one tag with a key of one character and no value
 MAX_TAGS_BYTES = 1 << 16
 
 FLAG_TAGS = 1 << 0
@@ -270,7 +271,7 @@ def _take_all(take: Callable[[int], bytes], count: int, what: str) -> bytes:
 def _read_tags(take: Callable[[int], bytes]) -> tuple[tuple[str, str], ...]:
     block = _take_all(take, _TAGS_START.size, "tags")
     length, count = _TAGS_START.unpack(block)
-    if not _TAGS_START.size + 4 <= length <= MAX_TAGS_BYTES:
+    if not MIN_TAGS_BYTES <= length <= MAX_TAGS_BYTES:
         raise BadInputError(f"the tags claim {length} bytes")
     block += _take_all(take, length - len(block), "tags")
     if zlib.crc32(block[:-4]) != int.from_bytes(block[-4:], "little"):

@@ -230,7 +230,7 @@ def make_cases() -> None:
     refuse("tags_huge", tagged + tags([b"a=b"], length=2**32 - 1) + body_and_end, "tags claim")
     refuse("tags_too_short", tagged + tags([b"a=b"], length=9) + body_and_end, "tags claim")
     refuse("tags_wrong_checksum", tagged + tags([b"a=b"], crc=1) + body_and_end, "wrong checksum")
-    refuse("tags_count_zero", tagged + tags([], count=0) + body_and_end, "does not end")
+    refuse("tags_count_zero", tagged + tags([b"ab="], count=0) + body_and_end, "does not end")
     refuse("tags_count_huge", tagged + tags([b"a=b"], count=65535) + body_and_end, "beyond the tags")
     refuse("tags_count_small", tagged + tags([b"a=b", b"c=d"], count=1) + body_and_end, "does not end")
     refuse("tag_not_utf8", tagged + tags([b"a=\xff\xfe"]) + body_and_end, "not UTF-8")
