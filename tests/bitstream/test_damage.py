@@ -11,6 +11,7 @@ from switchcodec_cli.bitstream import (
     ChannelCoding,
     DamagedWindow,
     RateMode,
+    StreamParameters,
     StreamReader,
     TruncatedError,
     Window,
@@ -128,3 +129,13 @@ def test_header_of_another_stream() -> None:
         "its codes break the constant 3 experts per window"
     }
     assert SMALL.windows_in(three.frames_in(190)) == report.damaged == 5
+
+
+def test_search_behind_damage_is_bounded() -> None:
+    """Packets that all seem damaged, each with hundreds of sizes to try."""
+    parameters = StreamParameters(44100, 512, 86, 32, 65536, 4)
+    header = make_header(parameters, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY)
+    start = make_stream(0, header)[0][:64]
+    got, error = read(Pipe(start + b"\x82\x08" * 500_000, 1 << 16))
+    assert all(isinstance(window, DamagedWindow) for window in got)
+    assert "too much damage" in str(error)
