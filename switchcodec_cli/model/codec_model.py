@@ -39,21 +39,33 @@ class CodecModel(nn.Module):
             return self.encoder(self.analysis.standardise(self.analysis.magnitude(audio)))
         return self.encoder(audio)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Latents (B, T, D) -> what `synthesiser` takes, (B, T * n, ...): magnitudes or blocks of audio."""
+    def decode(self, z: Tensor, audible: Tensor | None = None) -> Tensor:
+        """Latents (B, T, D) -> what `DecoderStream` synthesises, (B, T, n, ...).
+
+        For the spectral backbone n spectra of magnitudes a frame, else n samples of audio. Frames that
+        are not `audible` (B, T) become silence.
+        """
         if self.config.backbone == "spectral":
             magnitude = self.analysis.restore(self.decoder(z)).clamp_(max=8).exp_()
             # what was coded as silence is silence, not a hiss at the floor
-            return torch.where(magnitude > 1.5 * self.config.spectral.floor, magnitude, 0)
-        return self.decoder(z)
+            magnitude = torch.where(magnitude > 1.5 * self.config.spectral.floor, magnitude, 0)
+            result = magnitude.unflatten(1, (z.shape[1], -1))  # (B, T, spectra, bins)
+        else:
+            result = self.decoder(z)  # (B, T, hop)
+        if audible is not None:
+            result = result * audible.view(*audible.shape, *(1,) * (result.dim() - 2))
+        return result
+
+    @torch.no_grad()
+    def silence(self) -> Tensor:
+        """The latent (D,) that digital silence is encoded to, which stands in for silent windows."""
+        frames = 2 * self.encoder.context + 1
+        audio = torch.zeros(1, frames * self.hop, device=next(self.parameters()).device)
+        return self.encode(audio)[0, self.encoder.context]
 
     def encoder_stream(self, chunk: int) -> ContextStream:
         """Blocks of audio (B, n, hop) -> list of latents (B, n, D), in chunks of so many frames."""
         return ContextStream(lambda audio: self.encode(audio.flatten(1)), self.encoder.context, chunk)
-
-    def decoder_stream(self, chunk: int, phase_iterations: int | None = None) -> DecoderStream:
-        """Blocks of latents (B, n, D) -> audio."""
-        return DecoderStream(self, chunk, phase_iterations)
 
     def decoder_context(self, phase_iterations: int | None = None) -> int:
         """Latent frames to each side that can influence a frame's audio."""
@@ -69,9 +81,11 @@ class CodecModel(nn.Module):
 class DecoderStream:
     """Latents to audio, block by block; the result does not depend on how the blocks are cut."""
 
-    def __init__(self, model: CodecModel, chunk: int, phase_iterations: int | None = None):
+    def __init__(self, model: CodecModel, chunk: int, phase_iterations: int | None = None, first: int = 0):
+        """`first`: absolute number of the first frame that will be pushed."""
+
         def network(z: Tensor) -> Tensor:
-            return model.decode(z).unflatten(1, (z.shape[1], -1))  # (B, T, n, ...)
+            return model.decode(z[..., :-1], z[..., -1])
 
         self.network = ContextStream(network, model.decoder.context, chunk)
         self.search = None
@@ -84,19 +98,14 @@ class DecoderStream:
                 spectral.phase_momentum,
                 next(model.parameters()).device,
             )
+            self.search.number = first * spectral.spectra_per_frame
 
-    def start_at(self, frame: int, spectra_per_frame: int) -> None:
-        """Tell the phase search that the first frame pushed will be this one."""
-        if self.search is not None:
-            self.search.number = frame * spectra_per_frame
-
-    def push(self, z: Tensor, last: bool = False) -> list[Tensor]:
-        """The next latents (B, n, D) -> pieces of audio (B, samples) that they complete."""
-        pieces = self.network.push(z, last)
+    def push(self, z: Tensor, audible: Tensor, last: bool = False) -> list[Tensor]:
+        """The next latents (B, n, D), audible (B, n) 0 or 1 -> pieces of audio (B, samples)."""
+        pieces = self.network.push(torch.cat([z, audible[..., None].to(z.dtype)], -1), last)
         if self.search is None:
             return [piece.flatten(1) for piece in pieces]
-        audio = [
+        return [
             self.search.push(piece.flatten(1, 2), last and number == len(pieces) - 1)
             for number, piece in enumerate(pieces)
         ]
-        return audio

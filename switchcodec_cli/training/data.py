@@ -63,7 +63,7 @@ def build_pool(folder: Path, cache: Path, sample_rate: int, workers: int | None 
             file.write(samples.tobytes())
             relative = path.relative_to(folder)
             kind = relative.parts[0] if len(relative.parts) > 1 else "sound"
-            index.append(dict(name=str(relative), kind=kind, start=position, length=len(samples)))
+            index.append({"name": str(relative), "kind": kind, "start": position, "length": len(samples)})
             position += len(samples)
     (cache / "pool.json").write_text(json.dumps(index))
     temporary.replace(cache / "pool.i16")
@@ -125,7 +125,7 @@ class AudioPool:
         )
         sign = torch.where(uniform(count, 1) < 0.5, -1.0, 1.0)
         audio = audio * (sign * 10 ** (gain / 20)).to(self.device)
-        second = torch.where(uniform(count, 1) < config.mixing, uniform(count, 1), torch.zeros(count, 1))
+        second = uniform(count, 1) * (uniform(count, 1) < config.mixing)
         return audio + audio.roll(1, 0) * second.to(self.device)
 
     def warped(self, count: int, generator: torch.Generator) -> Tensor:

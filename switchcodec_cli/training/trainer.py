@@ -185,7 +185,7 @@ class Trainer:
         recipe = asdict(self.config)
         recipe.pop("model")
         history.append(
-            dict(steps=self.step, minutes=round(minutes, 1), device=str(self.device), recipe=recipe)
+            {"steps": self.step, "minutes": round(minutes, 1), "device": str(self.device), "recipe": recipe}
         )
         save_weights(path, model, {**self.provenance, "history": history})
 
