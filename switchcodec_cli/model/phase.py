@@ -69,11 +69,28 @@ class _Stage:
         return refined, magnitude, now
 
 
+class _Chain:
+    """So many iterations one after the other."""
+
+    def __init__(self, search: PhaseSearch, iterations: int):
+        self.stages = [_Stage(search) for _ in range(iterations)]
+
+    def push(self, spectra: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
+        """Spectra (B, T, bins) of the wanted magnitudes in, refined ones with theirs out, later."""
+        before = None
+        for stage in self.stages:
+            spectra, magnitude, before = stage.push(spectra, magnitude, before, last)
+        return spectra, magnitude
+
+
 class PhaseSearch:
     """Finds phases for a stream of magnitudes and synthesises the audio.
 
     The start phases depend on the absolute number of a spectrum only, so a decoder that begins in the
     middle of a stream finds the same audio once `context` spectra have gone by.
+
+    Two signals share a start found on their sum, so that what is common to them stays in phase: level
+    differences place a sound, and the fold-down to mono does not cancel.
     """
 
     def __init__(
@@ -85,8 +102,10 @@ class PhaseSearch:
         # sum over the overlapping squared windows of spacing `hop`
         gain = float(self.window.square().sum() / hop)
         self.synthesis_window = self.window / gain
-        self.stages = [_Stage(self) for _ in range(iterations)]
+        self.common = _Chain(self, iterations)
+        self.each = _Chain(self, iterations // 2)  # of several signals, from the common start
         self.final = _Stage(self)
+        self.waiting: Tensor | None = None  # magnitudes of the signals that the common start lags behind
         self.number = 0
         self.edge = (length - hop) // 2
         self.skip = self.edge  # samples before the signal, left by the analysis margin
@@ -95,7 +114,7 @@ class PhaseSearch:
     @staticmethod
     def context(length: int, hop: int, iterations: int) -> int:
         """Spectra to each side that can influence a spectrum's samples."""
-        return (iterations + 1) * (length // hop - 1) + 1
+        return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1
 
     def start(self, count: int) -> Tensor:
         """Unit start spectra (1, count, bins) for the next `count` spectra."""
@@ -108,10 +127,17 @@ class PhaseSearch:
 
         In total T * hop samples come out for T spectra, the last of them with `last`.
         """
-        spectra, before = magnitude * self.start(magnitude.shape[1]), None
+        start = self.start(magnitude.shape[1])
         self.number += magnitude.shape[1]
-        for stage in self.stages:
-            spectra, magnitude, before = stage.push(spectra, magnitude, before, last)
+        if len(magnitude) == 1:
+            spectra, _ = self.common.push(magnitude * start, magnitude, last)
+        else:
+            waiting = magnitude if self.waiting is None else torch.cat([self.waiting, magnitude], 1)
+            mean = magnitude.mean(0, keepdim=True)
+            common, mean = self.common.push(mean * start, mean, last)
+            ready, self.waiting = waiting[:, : common.shape[1]], waiting[:, common.shape[1] :]
+            spectra = ready * (common / mean.clamp(min=1e-9))
+            spectra, _ = self.each.push(spectra, ready, last)
         samples = self.final.samples(spectra, last)
         if last:
             samples = samples[:, : samples.shape[1] - self.edge]

@@ -78,7 +78,7 @@ class Trainer:
         if config.discriminator.kinds:
             from .adversary import Adversary
 
-            self.adversary = Adversary(config, self.model).to(self.device)
+            self.adversary = Adversary(config).to(self.device)
         if resume is None and config.model.backbone == "spectral":
             self.standardise()
         if compiled:
