@@ -1,6 +1,12 @@
-"""Deterministic signals for the tests of audio input and output."""
+"""Deterministic signals for the tests of audio input and output, and the environment of their processes."""
+
+import os
+from pathlib import Path
 
 import numpy as np
+
+# So that processes started by the tests find the package from any folder, installed or not.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def tones(frames: int, channels: int = 1, sample_rate: int = 44100, level: float = 0.4) -> np.ndarray:

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 import soundfile
-from signals import tones
+from signals import ENVIRONMENT, tones
 
 from switchcodec_cli.audio import AudioReader
 from switchcodec_cli.errors import BadInputError
@@ -169,7 +169,7 @@ def test_standard_input_streams_in_constant_memory():
         "print(reader.frames, frames, grown // 1024)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
     )
     header = with_sizes(file_bytes(tones(0, 2)), 0xFFFFFFFF, 0xFFFFFFFF)
     process.stdin.write(header)
@@ -187,7 +187,9 @@ def test_regular_file_as_standard_input(tmp_path):
     soundfile.write(path, tones(1000), 16000)
     program = "from switchcodec_cli.audio import AudioReader; r = AudioReader('-'); print(r.frames, r.name)"
     with open(path, "rb") as file:
-        result = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, check=True)
+        result = subprocess.run(
+            [sys.executable, "-c", program], stdin=file, capture_output=True, check=True, env=ENVIRONMENT
+        )
     assert result.stdout.decode().strip() == "1000 standard input"
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from signals import tones
+from signals import ENVIRONMENT, tones
 
 from switchcodec_cli.audio import AudioReader, AudioWriter
 from switchcodec_cli.audio.wav import build_header, decode_samples
@@ -119,7 +119,9 @@ def run_piped(program: str, **how) -> subprocess.CompletedProcess:
         "from switchcodec_cli.audio import AudioWriter\n"
         "audio = (np.arange(30000)[:, None] % 200 / 400).astype(np.float32)\n"
     )
-    return subprocess.run([sys.executable, "-c", start + program], stderr=subprocess.PIPE, **how)
+    return subprocess.run(
+        [sys.executable, "-c", start + program], stderr=subprocess.PIPE, env=ENVIRONMENT, **how
+    )
 
 
 @pytest.mark.parametrize("frames, size", [("30000", 60000), ("None", 0xFFFFFFFF)])
@@ -165,8 +167,7 @@ def test_full_disk_leaves_nothing(tmp_path, suffix):
         "noise = np.random.default_rng(0).uniform(-1, 1, (200000, 1))\n"
         f"with AudioWriter('out.{suffix}', 16000, 1) as writer: writer.write(noise)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    result = run_piped(program, cwd=tmp_path, env=environment)
+    result = run_piped(program, cwd=tmp_path)
     assert b"SwcError" in result.stderr and b"cannot write" in result.stderr
     assert result.returncode == 1 and os.listdir(tmp_path) == []
 

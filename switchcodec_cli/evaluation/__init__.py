@@ -1,0 +1,17 @@
+"""Measures of quality, and tables of quality against rate; torch is imported when something is measured."""
+
+from .metrics import LOWER_IS_BETTER, METRICS, available_metrics, choose_metrics, measure
+from .rate_quality import RateQuality, Row, find_audio_files, plot_rate_quality, rate_quality
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "RateQuality",
+    "Row",
+    "available_metrics",
+    "choose_metrics",
+    "find_audio_files",
+    "measure",
+    "plot_rate_quality",
+    "rate_quality",
+]

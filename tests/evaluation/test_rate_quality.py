@@ -1,0 +1,156 @@
+"""Whole runs over real files with a real codec: Opus, as libsndfile writes it."""
+
+import io
+import json
+
+import numpy as np
+import pairs
+import pytest
+import soundfile
+from rich.console import Console
+
+from switchcodec_cli.errors import BadInputError, UsageError
+from switchcodec_cli.evaluation import find_audio_files, plot_rate_quality, rate_quality
+
+
+class Opus:
+    """The codec under test, with the interface of `switchcodec_cli.Codec`."""
+
+    def encode(self, audio, sample_rate, *, kbps):
+        if kbps < 6:
+            raise UsageError("the lowest rate is 6 kbps")
+        channels = 1 if audio.ndim == 1 else audio.shape[1]
+        buffer = io.BytesIO()
+        level = 1 - (kbps / channels - 6) / 250
+        with soundfile.SoundFile(
+            buffer, "w", sample_rate, channels, "OPUS", format="OGG", compression_level=level
+        ) as file:
+            file.write(audio)
+        return buffer.getvalue()
+
+    def decode(self, data):
+        return soundfile.read(io.BytesIO(data), dtype="float32")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    speech, sample_rate = pairs.buzz()[0], 24000  # buzz at a lower rate: a slow, deep voice
+    bells, _, bell_rate = pairs.coarse_stereo()
+    for name, audio, rate in [
+        ("speech/one.wav", speech, sample_rate),
+        ("speech/two.flac", speech[::-1] * 0.5, sample_rate),
+        ("music/bells.wav", bells, bell_rate),
+    ]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, audio, rate)
+    (tmp_path / "speech" / "notes.txt").write_text("no audio")
+    return tmp_path
+
+
+METRICS = ["mel", "stft", "si_sdr"]
+
+
+def test_rows_means_and_table(folder):
+    seen = []
+    result = rate_quality(
+        Opus(), [folder], [12, 64], metrics=METRICS, on_row=lambda row, *count: seen.append(count)
+    )
+    assert [(row.kind, row.asked_kbps) for row in result.rows] == [
+        ("music", 12), ("music", 64), ("speech", 12), ("speech", 64), ("speech", 12), ("speech", 64),
+    ]  # fmt: skip
+    assert seen == [(done, 6) for done in range(1, 7)] and not result.errors
+    for row in result.rows:
+        assert row.kbps == pytest.approx(row.size * 8 / row.seconds / 1000)
+        assert tuple(row.scores) == ("mel", "stft", "si_sdr")
+    data = Opus().encode(*soundfile.read(folder / "music/bells.wav", dtype="float32"), kbps=12)
+    assert result.rows[0].size == pytest.approx(len(data), abs=4) and result.rows[0].seconds == 1.5
+
+    means = result.means()
+    assert [(mean["kind"], mean["asked_kbps"], mean["files"]) for mean in means] == [
+        ("music", 12, 1), ("music", 64, 1),
+        ("speech", 12, 2), ("speech", 64, 2),
+        ("all", 12, 3), ("all", 64, 3),
+    ]  # fmt: skip
+    low, high = means[-2:]
+    assert low["kbps"] < high["kbps"] and low["scores"]["mel"] > high["scores"]["mel"]
+    assert low["scores"]["si_sdr"] < high["scores"]["si_sdr"]
+    assert low["kbps"] == pytest.approx(
+        sum(row.size for row in result.rows[::2]) * 8e-3 / sum(row.seconds for row in result.rows[::2])
+    )
+
+    console = Console(width=120, file=io.StringIO())
+    console.print(result.table())
+    text = console.file.getvalue()
+    assert "speech" in text and f"{high['scores']['mel']:.3f}" in text and "SI-SDR ↑" in text
+
+
+def test_json_holds_no_nan(folder):
+    if "pesq" not in __import__("switchcodec_cli.evaluation", fromlist=["x"]).available_metrics():
+        pytest.skip("needs pesq")
+    soundfile.write(folder / "music" / "silence.wav", np.zeros(24000), 24000)
+    result = rate_quality(Opus(), [folder / "music"], [12], metrics=["mel", "pesq"])
+    text = json.dumps(result.as_dict(), allow_nan=False)
+    files = json.loads(text)["files"]
+    silence = next(row for row in files if row["file"].endswith("silence.wav"))
+    assert silence["scores"]["pesq"] is None and silence["scores"]["mel"] is not None
+    assert json.loads(text)["means"][0]["scores"]["pesq"] == pytest.approx(
+        next(row for row in files if row["file"].endswith("bells.wav"))["scores"]["pesq"]
+    )
+
+
+def test_processes_give_the_same_in_the_same_order(folder):
+    alone = rate_quality(Opus(), [folder / "speech"], [12, 64], metrics=METRICS)
+    shared = rate_quality(Opus(), [folder / "speech"], [12, 64], metrics=METRICS, workers=2)
+    assert [(row.file, row.asked_kbps) for row in shared.rows] == [
+        (row.file, row.asked_kbps) for row in alone.rows
+    ]
+    for ours, theirs in zip(alone.rows, shared.rows, strict=True):
+        assert ours.scores == pytest.approx(theirs.scores, abs=1e-5)
+
+
+def test_bad_files_are_listed_and_the_others_go_on(folder):
+    (folder / "music" / "broken.wav").write_bytes(b"RIFF\0\0\0\0WAVEnonsense")
+    soundfile.write(folder / "music" / "none.wav", np.zeros((0, 1)), 24000)
+    soundfile.write(folder / "music" / "surround.wav", np.zeros((4800, 6)), 48000)
+    result = rate_quality(Opus(), [folder / "music"], [12], metrics=["mel"])
+    assert [row.file for row in result.rows] == [str(folder / "music" / "bells.wav")]
+    messages = {file.rsplit("/", 1)[-1]: message for file, message in result.errors.items()}
+    assert messages.keys() == {"broken.wav", "none.wav", "surround.wav"}
+    assert "6 channels" in messages["surround.wav"] and "no audio" in messages["none.wav"]
+    mixed = rate_quality(Opus(), [folder / "music" / "surround.wav"], [12], metrics=["mel"], channels="mono")
+    assert len(mixed.rows) == 1
+    too_low = rate_quality(Opus(), [folder / "speech" / "one.wav"], [3], metrics=["mel"])
+    assert list(too_low.errors.values()) == ["the lowest rate is 6 kbps"] and too_low.means() == []
+    json.dumps(too_low.as_dict())
+
+
+def test_requests_that_make_no_sense(folder, tmp_path):
+    for paths, kind in [([folder / "missing"], BadInputError), ([], BadInputError)]:
+        with pytest.raises(kind):
+            rate_quality(Opus(), paths, [12])
+    with pytest.raises(UsageError, match="no rate"):
+        rate_quality(Opus(), [folder], [])
+    with pytest.raises(UsageError, match="no metric"):
+        rate_quality(Opus(), [folder], [12], metrics=["loudness"])
+    assert find_audio_files([folder / "speech", folder / "speech" / "one.wav"]) == [
+        folder / "speech" / "one.wav",
+        folder / "speech" / "two.flac",
+    ]
+
+
+def test_plot(folder):
+    pytest.importorskip("matplotlib")
+    result = rate_quality(Opus(), [folder], [12, 32], metrics=METRICS)
+    path = folder / "plot.png"
+    plot_rate_quality(result, path)
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    with pytest.raises(UsageError, match="exists already"):
+        plot_rate_quality(result, path)
+    with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"):
+        plot_rate_quality(result, folder / "plot.doc")
+
+
+def test_plot_without_matplotlib(folder, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match=r"switchcodec-cli\[plot\]"):
+        plot_rate_quality(rate_quality(Opus(), [folder], [12], metrics=["mel"]), folder / "plot.png")
