@@ -282,9 +282,7 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
 
 
 def _use_one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when the first measure imports it
 
 
 def _mean(values: list[float]) -> float:
