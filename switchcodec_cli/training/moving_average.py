@@ -100,8 +100,8 @@ class CodebookCare:
         self.load = 0.99 * self.load + 0.01 * load.cpu()
         bias = self.quantizer.router.bias
         bias.add_(self.config.balance * torch.sign(load.mean() - load))
-        # without this all drift to the clamp together
-        bias.sub_(bias.mean()).clamp_(-0.1, 0.1)
+        # without this all drift to the clamp together; affinities lie within 0..1, so no bias needs more
+        bias.sub_(bias.mean()).clamp_(-0.5, 0.5)
 
     def revive(self) -> int:
         """Revive unused codewords everywhere; returns how many."""

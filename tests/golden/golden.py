@@ -1,0 +1,141 @@
+"""The golden assets: their configurations, the signals behind them, and the streams that are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from switchcodec_cli.bitstream import BlockKind, DamagedWindow, StreamReader, rank_of_mask
+from switchcodec_cli.model.config import DacConfig, ModelConfig, QuantizerConfig, SpectralConfig
+
+FOLDER = Path(__file__).parent
+EXPECTED = FOLDER / "expected.json"
+
+MODELS = {
+    "spectral": ModelConfig(
+        backbone="spectral",
+        sample_rate=16000,
+        frames_per_window=20,
+        latent_dimension=8,
+        quantizer=QuantizerConfig(experts=8, codebook_size=16, codebooks=2, form="full"),
+        spectral=SpectralConfig(
+            window_length=512,
+            hop_length=128,
+            spectra_per_frame=2,
+            width=24,
+            encoder_blocks=1,
+            decoder_blocks=1,
+            expansion=2,
+            kernel=3,
+            phase_iterations=4,
+        ),
+    ),
+    "dac": ModelConfig(
+        backbone="dac",
+        sample_rate=8000,
+        frames_per_window=40,
+        latent_dimension=16,
+        quantizer=QuantizerConfig(
+            experts=5, codebook_size=32, codebooks=1, form="factorised", code_dimension=4
+        ),
+        dac=DacConfig(encoder_width=4, decoder_width=32, strides=(2, 4, 8)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kept stream: what was encoded, with which model, at how many experts per signal."""
+
+    name: str
+    model: str
+    rate: int
+    channels: int
+    experts: int
+    frames: int  # samples per channel
+
+
+CASES = (
+    Case("spectral_mono_0", "spectral", 16000, 1, 0, 15999),
+    Case("spectral_mono_2", "spectral", 16000, 1, 2, 15999),
+    Case("spectral_mono_8", "spectral", 16000, 1, 8, 15999),
+    Case("spectral_stereo_3", "spectral", 22050, 2, 3, 44100),
+    Case("dac_mono_0", "dac", 8000, 1, 0, 8001),
+    Case("dac_mono_3", "dac", 8000, 1, 3, 8001),
+    Case("dac_stereo_5", "dac", 8000, 2, 5, 8001),
+)
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    """Uniform noise in -1..1 by integer arithmetic alone, (count,)."""
+    state = np.arange(count, dtype=np.uint64) + np.uint64(seed * 1_000_003 + 1)
+    for multiplier in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB):
+        state = (state ^ (state >> np.uint64(29))) * np.uint64(multiplier)
+    return (state >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+
+
+def voice(frames: int, rate: int, seed: int = 0) -> np.ndarray:
+    """Something like speech: gliding harmonics under moving formants, hiss between them, (frames,)."""
+    time = np.arange(frames) / rate
+    base = 110 + 23 * (seed % 7)
+    pitch = base * (1 + 0.3 * np.sin(2 * np.pi * 0.9 * time + seed))
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    formants = (
+        500 + 250 * np.sin(2 * np.pi * 1.7 * time + seed),
+        1500 + 600 * np.cos(2 * np.pi * 1.1 * time),
+    )
+    total = np.zeros(frames)
+    for number in range(1, 25):
+        frequency = number * pitch
+        shape = sum(np.exp(-(((frequency - formant) / 200) ** 2)) for formant in formants)
+        total += (shape + 0.02) * (frequency < 0.45 * rate) * np.sin(number * phase) / number**0.5
+    syllables = np.clip(np.sin(2 * np.pi * 2.6 * time + seed), 0, 1)
+    hiss = np.clip(-np.sin(2 * np.pi * 2.6 * time + seed + 0.4), 0, 1) ** 3
+    return 0.25 * syllables * total + 0.06 * hiss * noise(frames, seed)
+
+
+def signal(case: Case) -> np.ndarray:
+    """What was encoded in a case, (frames, channels) float32."""
+    mono = voice(case.frames, case.rate, seed=3)
+    if case.channels == 1:
+        return mono.astype(np.float32)[:, None]
+    audio = np.stack([mono, 0.5 * mono + 0.3 * voice(case.frames, case.rate, seed=5)], 1)
+    part = case.frames // 4
+    audio[:part, 1] = audio[:part, 0]  # equal channels: copied windows
+    audio[part : 2 * part, 0] = 0  # one silent channel
+    audio[2 * part : 3 * part] = 0  # both silent
+    return audio.astype(np.float32)
+
+
+def describe(path: Path) -> dict[str, object]:
+    """The content of a stream as plain JSON types: every mask with its rank, every index."""
+    with path.open("rb") as file:
+        reader = StreamReader(file)
+        windows = list(reader.windows())
+    rows = []
+    for window in windows:
+        assert not isinstance(window, DamagedWindow)
+        for block in window.blocks:
+            row: dict[str, object] = {"kind": block.kind.value}
+            if block.kind is BlockKind.CODED:
+                row |= {
+                    "experts": list(block.experts),
+                    "rank": rank_of_mask(block.experts),
+                    "indices": block.indices.tolist(),  # (1 + k_r, codebooks, frames)
+                }
+            rows.append({"frames": window.frames, **row})
+    return {"fingerprint": reader.header.fingerprint.hex(), "blocks": rows}
+
+
+def expected() -> dict[str, dict]:
+    """The kept content of every stream by its name."""
+    return json.loads(EXPECTED.read_text())
+
+
+def ratio_db(audio: np.ndarray, reference: np.ndarray) -> float:
+    """Signal-to-noise ratio of audio against its reference."""
+    error = np.square(audio.astype(np.float64) - reference).sum()
+    return float(10 * np.log10(np.square(reference, dtype=np.float64).sum() / max(error, 1e-20)))

@@ -1,0 +1,119 @@
+"""Makes the golden assets anew: `python tests/golden/make.py`, or with `--keep-weights` all but the weights.
+
+`--train dac` trains the weights of one backbone only.
+
+Once made they are kept for good, and `test_golden.py` holds later versions against them. Make them anew
+only where the meaning of weights or streams changes on purpose:
+
+- new tensors or configuration fields: the weights (and with them everything else);
+- another search at the encoder: the streams, `--keep-weights`;
+- another phase search: the audio only, `--keep-weights` (the streams come out the same).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from golden import CASES, EXPECTED, FOLDER, MODELS, describe, signal, voice
+
+from switchcodec_cli.codec import Codec
+from switchcodec_cli.training.config import (
+    CodebookConfig,
+    DataConfig,
+    LossConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from switchcodec_cli.training.data import build_pool
+from switchcodec_cli.training.trainer import Trainer
+
+STEPS = {"spectral": 900, "dac": 300}
+
+
+def write_audio(folder: Path, rate: int) -> None:
+    """A little audio of every kind to train on."""
+    for number in range(12):
+        kind = ("speech", "music", "sound")[number % 3]
+        audio = voice(6 * rate, rate, seed=10 + number)
+        (folder / kind).mkdir(exist_ok=True)
+        soundfile.write(folder / kind / f"{number}.wav", audio, rate)
+
+
+def train(name: str) -> None:
+    """Trains the tiny weights of one backbone."""
+    model = MODELS[name]
+    spectral = name == "spectral"
+    config = TrainingConfig(
+        model=model,
+        data=DataConfig(segment_frames=20 if spectral else 40, batch=8, warping=0.2),
+        loss=LossConfig(mel_bands=(20, 40), commitment=1.0 if spectral else 0.25),
+        optimizer=OptimizerConfig(learning_rate=3e-3 if spectral else 5e-4, warm_up=20, average=0.98),
+        codebook=CodebookConfig(unquantized=0.2, revive_every=40, balance=1e-3 if spectral else 5e-3),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        (root / "audio").mkdir()
+        write_audio(root / "audio", model.sample_rate)
+        build_pool(root / "audio", root / "pool", model.sample_rate, workers=1)
+        trainer = Trainer(config, root / "pool", root / "run", compiled=False)
+        made = trainer.train(steps=STEPS[name])
+        (FOLDER / f"{name}.safetensors").write_bytes(made.read_bytes())
+        print(name, "load", trainer.care.load.tolist(), "perplexity", trainer.care.perplexity())
+
+
+def margin(codec: Codec, audio: np.ndarray) -> float:
+    """Least relative distance between the best and the second codeword of any decision of full codebooks."""
+    least = np.inf
+    model = codec.model
+    with torch.inference_mode():
+        length = len(audio) // model.hop * model.hop
+        z = model.encode(torch.from_numpy(audio[:length].T.copy()))
+        for quantizer in model.quantizer.quantizers:
+            for codebook in quantizer.codebooks:
+                if hasattr(codebook, "distances"):
+                    nearest = codebook.distances(z).topk(2, largest=False).values
+                    least = min(
+                        least, float((nearest[..., 1] - nearest[..., 0]).min() / z.square().sum(-1).mean())
+                    )
+                    z = z - codebook.lookup(codebook.nearest(z))
+    return least
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--train", choices=list(MODELS), help="train the weights of this backbone only")
+    parser.add_argument("--keep-weights", action="store_true", help="only streams and audio anew")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if not arguments.keep_weights:
+        for name in [arguments.train] if arguments.train else MODELS:
+            train(name)
+    codecs = {name: Codec.load(FOLDER / f"{name}.safetensors", device="cpu") for name in MODELS}
+    content = {}
+    for case in CASES:
+        codec, audio = codecs[case.model], signal(case)
+        stream = FOLDER / f"{case.name}.swc"
+        stream.write_bytes(codec.encode(audio, case.rate, experts=case.experts))
+        decoded, rate = codec.decode(stream.read_bytes())
+        soundfile.write(FOLDER / f"{case.name}.flac", np.clip(decoded, -1, 1), rate, subtype="PCM_16")
+        content[case.name] = {
+            "sha256": hashlib.sha256(stream.read_bytes()).hexdigest(),
+            **describe(stream),
+        }
+        if case.rate == codec.sample_rate:
+            print(f"{case.name}: least margin of a decision {margin(codec, audio):.2g}")
+    EXPECTED.write_text(
+        json.dumps(content, separators=(",", ":")).replace('},{"frames"', '},\n{"frames"') + "\n"
+    )
+    print(sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()), "bytes in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Kept weights, streams and audio pin the behaviour of model, router, masks and container for good.
+
+`make.py` says when any of them may be made anew.
+"""
+
+import hashlib
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from golden import CASES, FOLDER, MODELS, describe, expected, ratio_db, signal
+
+from switchcodec_cli.bitstream import BlockKind, StreamReader, verify
+from switchcodec_cli.codec import Codec
+from switchcodec_cli.model.weights import load_weights
+
+LEAST_RATIO = 40.0  # dB, against audio kept in 16 bits
+
+
+@pytest.fixture(scope="module")
+def codecs():
+    return {name: Codec.load(FOLDER / f"{name}.safetensors", device="cpu") for name in MODELS}
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request):
+    return request.param
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_weights_are_those_that_were_kept(name):
+    model, fingerprint, provenance = load_weights(FOLDER / f"{name}.safetensors")
+    assert model.config == MODELS[name]
+    kept = {expected()[case.name]["fingerprint"] for case in CASES if case.model == name}
+    assert kept == {fingerprint.hex()}
+    assert [run["steps"] for run in provenance["history"]]
+
+
+def test_the_assets_are_small():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 600_000
+
+
+def test_the_kept_streams_parse_to_the_kept_masks_and_indices(case):
+    path = FOLDER / f"{case.name}.swc"
+    kept = expected()[case.name]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == kept.pop("sha256")
+    assert describe(path) == kept
+    with path.open("rb") as file:
+        assert verify(file).ok
+
+
+def test_the_encoder_gives_the_kept_bytes(case, codecs):
+    data = codecs[case.model].encode(signal(case), case.rate, experts=case.experts)
+    assert data == (FOLDER / f"{case.name}.swc").read_bytes()
+
+
+def test_the_decoder_gives_the_kept_audio(case, codecs):
+    audio, rate = codecs[case.model].decode((FOLDER / f"{case.name}.swc").read_bytes())
+    reference, kept_rate = soundfile.read(FOLDER / f"{case.name}.flac", dtype="float32")
+    assert rate == kept_rate == case.rate
+    assert audio.shape == reference.shape == signal(case).squeeze().shape
+    assert ratio_db(np.clip(audio, -1, 1), reference) > LEAST_RATIO
+
+
+def test_ranks_number_the_masks_in_colexicographic_order(case):
+    """By listing all masks, without the formula."""
+    experts = MODELS[case.model].quantizer.experts
+    for block in expected()[case.name]["blocks"]:
+        if block["kind"] == "coded":
+            chosen = len(block["experts"])
+            masks = sorted(combinations(range(experts), chosen), key=lambda mask: mask[::-1])
+            assert len(masks) == comb(experts, chosen)
+            assert masks[block["rank"]] == tuple(block["experts"])
+
+
+@pytest.mark.parametrize("name", ["spectral_mono_2", "dac_mono_3"])
+def test_the_masks_are_the_highest_affinities(name, codecs):
+    """Computed over one run of the networks, by the paper's equations."""
+    case = next(case for case in CASES if case.name == name)
+    codec = codecs[case.model]
+    model, size = codec.model, codec.parameters.frames_per_window
+    audio = torch.from_numpy(signal(case).T.copy())
+    audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % model.hop))
+    router = model.quantizer.router
+    with torch.inference_mode():
+        z = model.encode(audio)[0]
+        for number, block in enumerate(expected()[name]["blocks"]):
+            window = z[number * size : (number + 1) * size]
+            affinity = torch.sigmoid(window @ router.weight.T).mean(0) + router.bias
+            best = affinity.topk(case.experts).indices.sort().values
+            assert best.tolist() == block["experts"]
+
+
+def test_the_indices_are_those_of_the_nearest_codewords(codecs):
+    """One window of the full form, by distances written out; experts ascend on the residual."""
+    case = next(case for case in CASES if case.name == "spectral_mono_2")
+    codec = codecs["spectral"]
+    size = codec.parameters.frames_per_window
+    audio = torch.from_numpy(signal(case).T.copy())
+    audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % codec.model.hop))
+    with torch.inference_mode():
+        z = codec.model.encode(audio)[0, size : 2 * size].double()
+    block = expected()[case.name]["blocks"][1]
+    assert block["experts"] == sorted(block["experts"])
+    quantizers = codec.model.quantizer.quantizers
+    for place, number in enumerate([0, *(expert + 1 for expert in block["experts"])]):
+        for stage, codebook in enumerate(quantizers[number].codebooks):
+            words = codebook.codewords.double()
+            index = torch.cdist(z, words, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+            assert index.tolist() == block["indices"][place][stage]
+            z = z - words[index]
+
+
+def test_no_expert_of_the_kept_weights_is_idle():
+    for name, config in MODELS.items():
+        used = {
+            expert
+            for case in CASES
+            if case.model == name
+            for block in expected()[case.name]["blocks"]
+            if block["kind"] == "coded" and len(block["experts"]) < config.quantizer.experts
+            for expert in block["experts"]
+        }
+        assert used == set(range(config.quantizer.experts)), name
+
+
+def test_silent_and_equal_channels_are_marked_as_such():
+    kinds = {"copy": 0, "silent": 0, "coded": 0}
+    with (FOLDER / "spectral_stereo_3.swc").open("rb") as file:
+        for window in StreamReader(file).windows():
+            for block in window.blocks:
+                kinds[block.kind.value] += 1
+            if window.blocks[1].kind is BlockKind.COPY:
+                assert len(window.blocks[0].experts) == 6  # it gets the experts of both
+    assert min(kinds.values()) > 0
