@@ -7,6 +7,7 @@ from pathlib import Path
 from .errors import WeightsError
 
 DEFAULT = "default"
+FORMAT = "switchcodec-1"  # in the metadata of every weights file
 
 
 def weights_folder() -> Path:

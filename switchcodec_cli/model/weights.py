@@ -14,10 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import WeightsError
+from ..weights_files import FORMAT
 from .codec_model import CodecModel
 from .config import ModelConfig
-
-FORMAT = "switchcodec-1"
 
 
 def fingerprint(config: ModelConfig, tensors: Mapping[str, Tensor]) -> bytes:
@@ -60,8 +59,10 @@ def _parse_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfi
     try:
         config = ModelConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata.get("provenance", "{}"))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged metadata ({error})") from None
+    if not isinstance(provenance, dict):
+        raise WeightsError(f"{path}: damaged metadata (the provenance is not a table)")
     return config, provenance
 
 
@@ -88,6 +89,10 @@ def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
             raise WeightsError(
                 f"{path}: {name} has shape {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
             )
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{path}: {name} holds {str(tensor.dtype)[6:]}, not floating point numbers")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name} holds values that are not finite")
     model = model.to_empty(device="cpu")
     if config.backbone == "spectral":
         model.analysis.reset_window()
