@@ -28,18 +28,11 @@ class _Stage:
     def samples(self, spectra: Tensor, last: bool) -> Tensor:
         """Overlap-add of a block (B, T, bins): the samples (B, n) that no later block can change."""
         search = self.search
-        hop, length, parts = search.hop, search.length, search.parts
-        batch, count, _ = spectra.shape
-        total = search.window.new_zeros(batch, count + parts - 1, hop)
-        if count:
-            frames = torch.fft.irfft(spectra, length).mul_(search.synthesis_window)
-            frames = frames.view(batch, count, parts, hop)
-            for part in range(parts):
-                total[:, part : part + count] += frames[:, :, part]
-        total = total.view(batch, -1)
+        count = spectra.shape[1]
+        total = search.overlap_add(spectra)
         if self.tail is not None:
             total[:, : self.tail.shape[1]] += self.tail
-        ready = total.shape[1] if last else count * hop
+        ready = total.shape[1] if last else count * search.hop
         self.tail = total[:, ready:].clone()
         return total[:, :ready]
 
@@ -115,6 +108,21 @@ class PhaseSearch:
     def context(length: int, hop: int, iterations: int) -> int:
         """Spectra to each side that can influence a spectrum's samples."""
         return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1
+
+    def overlap_add(self, spectra: Tensor) -> Tensor:
+        """Spectra (B, T, bins) -> samples (B, (T + parts - 1) * hop)."""
+        batch, count, _ = spectra.shape
+        total = self.window.new_zeros(batch, count + self.parts - 1, self.hop)
+        if count:
+            frames = torch.fft.irfft(spectra, self.length) * self.synthesis_window
+            frames = frames.view(batch, count, self.parts, self.hop)
+            for part in range(self.parts):
+                total[:, part : part + count] += frames[:, :, part]
+        return total.view(batch, -1)
+
+    def synthesise(self, spectra: Tensor) -> Tensor:
+        """Spectra (B, T, bins) of a whole signal with their phases -> samples (B, T * hop)."""
+        return self.overlap_add(spectra)[:, self.edge : self.edge + spectra.shape[1] * self.hop]
 
     def start(self, count: int) -> Tensor:
         """Unit start spectra (1, count, bins) for the next `count` spectra."""

@@ -34,6 +34,9 @@ class LossConfig:
     fine: float = 15.0  # on every bin of the log-magnitude spectrum
     fine_bands: tuple[float, ...] = (20.0, 8.0, 1.0)  # below 2.8 kHz, below 5.5 kHz, above
     commitment: float = 1.0
+    # on the audio that comes out of the phase search; 0 leaves the search out of the step
+    output: float = 0.0
+    output_iterations: int = 8
     adversarial: float = 1.0
     feature_matching: float = 2.0
 

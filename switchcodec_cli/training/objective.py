@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..model.codebook import Codebook
 from ..model.codec_model import CodecModel
+from ..model.phase import PhaseSearch
 from .config import LossConfig
 from .losses import MagnitudeLoss, WaveformLoss
 
@@ -40,6 +41,7 @@ class Objective(nn.Module):
             self.distance = MagnitudeLoss(
                 config, spectral.window_length, model.config.sample_rate, spectral.floor
             )
+            self.output = WaveformLoss(model.config.sample_rate, ((512, 80), (1024, 120), (2048, 150)))
         else:
             self.distance = WaveformLoss(model.config.sample_rate)
 
@@ -62,6 +64,28 @@ class Objective(nn.Module):
             z = self.encoder(inputs)
         return z.float(), target
 
+    def output_distance(self, magnitude: Tensor, audio: Tensor) -> Tensor:
+        """Distance between the audio that the phase search makes of magnitudes (B, T, bins) and the true one.
+
+        The phases are searched without gradient; through them the magnitudes learn what survives the
+        overlap of neighbouring spectra.
+        """
+        spectral = self.model.config.spectral
+        search = PhaseSearch(
+            spectral.window_length,
+            spectral.hop_length,
+            self.config.output_iterations,
+            spectral.phase_momentum,
+            magnitude.device,
+        )
+        with torch.no_grad():
+            spectra = search.common.push(magnitude * search.start(magnitude.shape[1]), magnitude, True)[0]
+            phasor = spectra / spectra.abs().clamp(min=1e-9)
+        predicted = search.synthesise(magnitude * phasor)
+        # the ends of an item lack their neighbours
+        edge = spectral.window_length
+        return self.output(predicted[:, edge:-edge], audio[:, edge:-edge])
+
     def forward(
         self,
         audio: Tensor,
@@ -78,9 +102,13 @@ class Objective(nn.Module):
             predicted = self.decoder(z)
         predicted = predicted.float()
         if self.spectral:
-            mel, fine = self.distance(self.model.analysis.restore(predicted), target)
+            restored = self.model.analysis.restore(predicted)
+            mel, fine = self.distance(restored, target)
             loss = config.mel * mel + config.fine * fine
             terms = {"mel": mel, "fine": fine, "commitment": commitment}
+            if config.output:
+                terms["output"] = self.output_distance(restored.clamp(max=8).exp(), audio)
+                loss = loss + config.output * terms["output"]
             target = self.model.analysis.standardise(target)
         else:
             predicted = predicted.flatten(1)
