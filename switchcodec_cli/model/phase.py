@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 START_PERIOD = 1024  # the start phases repeat after so many spectra
+BLOCK = 96  # spectra that go through all iterations together: what fits a processor's cache
 
 
 class _Stage:
@@ -52,13 +53,18 @@ class _Stage:
         if before is not None:
             self.before, before = before[:, count:], before[:, :count]
         if count == 0:
-            return spectra[:, :0], magnitude, spectra[:, :0]
-        now = torch.fft.rfft(samples.unfold(1, search.length, search.hop) * search.window)
-        refined = (
-            now * (1 + search.momentum) if before is None else torch.lerp(before, now, 1 + search.momentum)
-        )
-        # u / |u| scaled to the wanted magnitude, without angles
-        refined *= magnitude / refined.abs().clamp_(min=1e-9)
+            return spectra[:, :0], magnitude, torch.view_as_real(spectra[:, :0])
+        now = torch.view_as_real(torch.fft.rfft(samples.unfold(1, search.length, search.hop) * search.window))
+        if before is None:
+            refined = now * (1 + search.momentum)
+        else:
+            refined = torch.lerp(before, now, 1 + search.momentum)
+        # u / |u| scaled to the wanted magnitude, without angles or square roots of complex numbers
+        real, imaginary = refined.unbind(-1)
+        scale = torch.addcmul(real * real, imaginary, imaginary).clamp_(min=1e-18).rsqrt_().mul_(magnitude)
+        real.mul_(scale)
+        imaginary.mul_(scale)
+        refined = torch.view_as_complex(refined)
         return refined, magnitude, now
 
 
@@ -135,6 +141,11 @@ class PhaseSearch:
 
         In total T * hop samples come out for T spectra, the last of them with `last`.
         """
+        parts = magnitude.split(BLOCK, 1)
+        done = [self._push(part, last and number == len(parts) - 1) for number, part in enumerate(parts)]
+        return torch.cat(done, 1)
+
+    def _push(self, magnitude: Tensor, last: bool) -> Tensor:
         start = self.start(magnitude.shape[1])
         self.number += magnitude.shape[1]
         if len(magnitude) == 1:
