@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..errors import WeightsError
 from .config import ModelConfig
 from .dac import DacDecoder, DacEncoder
 from .phase import PhaseSearch
@@ -19,8 +18,6 @@ class CodecModel(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        if any(stride % 2 for stride in config.dac.strides) and config.backbone == "dac":
-            raise WeightsError("dac strides must be even")
         self.config = config
         self.hop = config.hop
         dimension = config.latent_dimension

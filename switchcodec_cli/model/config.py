@@ -62,6 +62,41 @@ class ModelConfig:
     spectral: SpectralConfig = field(default_factory=SpectralConfig)
     dac: DacConfig = field(default_factory=DacConfig)
 
+    def __post_init__(self) -> None:
+        """Raises WeightsError on values that no model can have."""
+        if self.backbone not in ("spectral", "dac"):
+            raise WeightsError(f"configuration: unknown backbone {self.backbone!r}")
+        if self.quantizer.form not in ("full", "factorised"):
+            raise WeightsError(f"configuration: unknown codebook form {self.quantizer.form!r}")
+        _check_limits(self, "model")
+        _check_limits(self.quantizer, "model.quantizer")
+        if self.backbone == "spectral":
+            spectral = self.spectral
+            _check_limits(spectral, "model.spectral")
+            # shifted squares of the window must add up to a constant, and spectra lie in whole samples
+            parts, rest = divmod(spectral.window_length, spectral.hop_length)
+            if rest or parts < 3 or (spectral.window_length - spectral.hop_length) % 2:
+                raise WeightsError(
+                    "configuration: model.spectral.window_length must be a multiple of hop_length, at least "
+                    f"three times as long, by an even number: {spectral.window_length}, {spectral.hop_length}"
+                )
+            if spectral.kernel % 2 == 0:
+                raise WeightsError(f"configuration: model.spectral.kernel must be odd: {spectral.kernel}")
+        else:
+            dac = self.dac
+            _check_limits(dac, "model.dac")
+            if not dac.strides or any(stride % 2 for stride in dac.strides):
+                raise WeightsError(f"configuration: model.dac.strides must be even numbers: {dac.strides}")
+            if dac.decoder_width % 2 ** len(dac.strides):
+                raise WeightsError(
+                    f"configuration: model.dac.decoder_width must be a multiple of {2 ** len(dac.strides)}: "
+                    f"{dac.decoder_width}"
+                )
+        if self.hop > 65535 or self.hop * self.frames_per_window > 1 << 22:
+            raise WeightsError(
+                f"configuration: windows of {self.frames_per_window} x {self.hop} are too long"
+            )
+
     @property
     def hop(self) -> int:
         """Samples per latent frame."""
@@ -81,12 +116,44 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """The inverse of `to_dict`. Raises WeightsError on unknown or ill-typed fields."""
-        config = build_dataclass(cls, values, "model")
-        if config.backbone not in ("spectral", "dac") or config.quantizer.form not in ("full", "factorised"):
-            raise WeightsError(
-                f"unknown backbone {config.backbone!r} or codebook form {config.quantizer.form!r}"
-            )
-        return config
+        return build_dataclass(cls, values, "model")
+
+
+# Least and greatest value of every number; those that a stream depends on are the container's.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "sample_rate": (1000, 768_000),
+    "frames_per_window": (1, 65535),
+    "latent_dimension": (1, 65536),
+    "experts": (1, 32),
+    "codebook_size": (2, 65536),
+    "codebooks": (1, 8),
+    "code_dimension": (1, 65536),
+    "window_length": (2, 65536),
+    "hop_length": (1, 65535),
+    "spectra_per_frame": (1, 64),
+    "floor": (1e-9, 1.0),
+    "width": (1, 65536),
+    "encoder_blocks": (0, 256),
+    "decoder_blocks": (0, 256),
+    "expansion": (1, 64),
+    "kernel": (1, 255),
+    "phase_iterations": (0, 1000),
+    "phase_momentum": (0.0, 2.0),
+    "encoder_width": (1, 4096),
+    "decoder_width": (2, 65536),
+    "strides": (2, 1024),
+}
+
+
+def _check_limits(section: Any, where: str) -> None:
+    """Raises WeightsError where a number of a configuration section is out of its limits."""
+    for item in fields(section):
+        if item.name not in _LIMITS:
+            continue
+        value, (low, high) = getattr(section, item.name), _LIMITS[item.name]
+        for number in value if isinstance(value, tuple) else (value,):
+            if not low <= number <= high:  # NaN is not either
+                raise WeightsError(f"configuration: {where}.{item.name} must be {low} to {high}: {value!r}")
 
 
 def build_dataclass(cls: type, values: Any, where: str) -> Any:
@@ -103,7 +170,11 @@ def build_dataclass(cls: type, values: Any, where: str) -> Any:
         if is_dataclass(current):
             value = build_dataclass(type(current), value, f"{where}.{name}")
         elif isinstance(current, tuple) and isinstance(value, list):
-            value = tuple(value)
+            # where the default is empty, so that it tells nothing of its elements, any kind will do
+            kind = type(current[0]) if current else object
+            value = tuple(float(x) if kind is float and type(x) is int else x for x in value)
+            if not all(isinstance(x, kind) and not isinstance(x, bool) for x in value):
+                raise WeightsError(f"configuration: {where}.{name} must hold {kind.__name__} only: {value!r}")
         elif isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         elif current is not None and type(value) is not type(current):

@@ -79,8 +79,10 @@ class SpectralEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, dimension)
-        # one frame more for the neighbouring spectra that the stem sees, one for the analysis window
-        self.context = config.encoder_blocks * (config.kernel // 2) + 2
+        # samples beyond a frame: of the neighbouring spectrum that the stem sees, of its analysis window
+        beyond = config.hop_length + (config.window_length - config.hop_length) // 2
+        self.context = config.encoder_blocks * (config.kernel // 2)
+        self.context += -(-beyond // (config.hop_length * config.spectra_per_frame))
 
     def forward(self, spectra: Tensor) -> Tensor:
         batch, count, _ = spectra.shape

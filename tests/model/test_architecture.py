@@ -1,0 +1,133 @@
+"""The waveform backbone is the published one, at the published size; both backbones keep the time grid."""
+
+import pytest
+import torch
+from tiny_models import BOTH, build, noise
+from torch import nn
+
+from switchcodec_cli.model.codec_model import CodecModel
+from switchcodec_cli.model.config import ModelConfig, QuantizerConfig
+from switchcodec_cli.model.dac import ResidualUnit, Snake
+
+PAPER = ModelConfig(
+    backbone="dac",
+    frames_per_window=86,
+    latent_dimension=1024,
+    quantizer=QuantizerConfig(experts=8, codebook_size=1024, codebooks=1, form="factorised"),
+)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with torch.device("meta"):
+        return CodecModel(PAPER)
+
+
+def millions(module: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+
+def test_the_papers_size(paper):
+    assert 76 <= millions(paper) < 77
+    # DAC at 44.1 kHz: 22 M before and 54 M behind its quantizers
+    assert millions(paper.encoder) == pytest.approx(22.3, abs=0.1)
+    assert millions(paper.decoder) == pytest.approx(54.1, abs=0.1)
+
+
+def convolutions(module: nn.Module) -> list[tuple]:
+    return [
+        (type(m).__name__, m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.dilation[0])
+        for m in module.modules()
+        if isinstance(m, nn.Conv1d | nn.ConvTranspose1d)
+    ]
+
+
+def units(channels: int) -> list[tuple]:
+    pairs = []
+    for dilation in (1, 3, 9):
+        pairs.append(("Conv1d", channels, channels, 7, 1, dilation))
+        pairs.append(("Conv1d", channels, channels, 1, 1, 1))
+    return pairs
+
+
+def test_the_papers_layers(paper):
+    encoder = [("Conv1d", 1, 64, 7, 1, 1)]
+    for channels, stride in ((64, 2), (128, 4), (256, 8), (512, 8)):
+        encoder += [*units(channels), ("Conv1d", channels, 2 * channels, 2 * stride, stride, 1)]
+    assert convolutions(paper.encoder) == [*encoder, ("Conv1d", 1024, 1024, 3, 1, 1)]
+    decoder = [("Conv1d", 1024, 1536, 7, 1, 1)]
+    for channels, stride in ((1536, 8), (768, 8), (384, 4), (192, 2)):
+        decoder += [("ConvTranspose1d", channels, channels // 2, 2 * stride, stride, 1)]
+        decoder += units(channels // 2)
+    assert convolutions(paper.decoder) == [*decoder, ("Conv1d", 96, 1, 7, 1, 1)]
+    assert isinstance(paper.decoder.layers[-1], nn.Tanh)
+    # one before each of two convolutions of three units in four blocks, one per resampling, one at the end
+    for network in (paper.encoder, paper.decoder):
+        assert sum(isinstance(m, Snake) for m in network.modules()) == 4 * (3 * 2 + 1) + 1
+
+
+def test_snake_and_residual_unit():
+    snake = Snake(2)
+    snake.alpha.data = torch.tensor([0.5, 2.0]).view(1, 2, 1)
+    x = noise(1, 2, 9)
+    by_hand = torch.stack(
+        [x[0, 0] + (0.5 * x[0, 0]).sin() ** 2 / 0.5, x[0, 1] + (2 * x[0, 1]).sin() ** 2 / 2]
+    )
+    torch.testing.assert_close(snake(x)[0], by_hand)
+    unit = ResidualUnit(2, 3)
+    for parameter in unit.layers[3].parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(unit(x), x)
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("frames", [1, 2, 7, 40])
+def test_one_latent_per_hop_and_back(name, frames):
+    model = build(BOTH[name])
+    with torch.inference_mode():
+        z = model.encode(noise(3, frames * model.hop))
+        assert z.shape == (3, frames, 8)
+        decoded = model.decode(z)
+    assert decoded.shape[:2] == (3, frames)
+    if name == "dac":
+        assert decoded.shape == (3, frames, model.hop)
+        assert decoded.abs().max() <= 1
+    else:
+        assert decoded.shape == (3, frames, 2, 129)
+        assert decoded.min() >= 0
+
+
+def test_frames_that_are_not_audible_become_silence():
+    for config in BOTH.values():
+        model = build(config)
+        z = noise(1, 6, 8)
+        audible = torch.tensor([[1.0, 1, 0, 0, 1, 1]])
+        with torch.inference_mode():
+            heard, all_of_it = model.decode(z, audible), model.decode(z)
+        assert (heard[:, 2:4] == 0).all()
+        assert torch.equal(heard[:, :2], all_of_it[:, :2])
+
+
+def test_silence_is_what_silence_is_coded_to():
+    for config in BOTH.values():
+        model = build(config)
+        with torch.inference_mode():
+            z = model.encode(torch.zeros(1, 100 * model.hop))
+        torch.testing.assert_close(model.silence(), z[0, 50], atol=1e-5, rtol=1e-5)
+
+
+def test_analysis_standardises_and_restores():
+    model = build(BOTH["spectral"])
+    analysis = model.analysis
+    analysis.deviation.uniform_(0.5, 2)
+    magnitude = analysis.magnitude(noise(2, 40 * 64))
+    assert magnitude.shape == (2, 40, 129)
+    log = magnitude.clamp(min=model.config.spectral.floor).log()
+    torch.testing.assert_close(analysis.restore(analysis.standardise(magnitude)), log)
+    tone = 0.5 * torch.sin(2 * torch.pi * 1000 * torch.arange(40 * 64) / 16000)[None]
+    inside = analysis.magnitude(tone)[:, 10:-10]
+    assert (inside.argmax(-1) == 16).all()  # 1000 Hz of 16000 in 256 bins
+    # a full Hann window passes half of an amplitude's half
+    torch.testing.assert_close(
+        inside[..., 16], torch.full_like(inside[..., 16], 0.5 * 256 / 4), rtol=1e-3, atol=0
+    )

@@ -1,0 +1,93 @@
+"""A configuration goes through JSON unchanged, and nothing unknown, ill-typed or impossible gets in."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny_models import BOTH, DAC, SPECTRAL
+
+from switchcodec_cli.errors import WeightsError
+from switchcodec_cli.model.config import DacConfig, ModelConfig, QuantizerConfig, SpectralConfig
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), *BOTH.values()])
+def test_round_trip_through_json(config):
+    again = ModelConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert again.hop == config.hop
+
+
+def test_the_hop_follows_from_the_backbone():
+    assert ModelConfig().hop == 1024
+    assert ModelConfig(backbone="dac").hop == 512
+    assert SPECTRAL.hop == 128
+    assert DAC.hop == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"colour": 1}, "unknown field model.colour"),
+        ({"spectral": {"widht": 1}}, "unknown field model.spectral.widht"),
+        ({"sample_rate": "44100"}, "model.sample_rate must be int"),
+        ({"sample_rate": 44100.0}, "model.sample_rate must be int"),
+        ({"sample_rate": True}, "model.sample_rate must be int"),
+        ({"quantizer": []}, "model.quantizer must be a table"),
+        ({"quantizer": {"experts": None}}, "model.quantizer.experts must be int"),
+        ({"backbone": "transformer"}, "backbone"),
+        ({"quantizer": {"form": "lattice"}}, "form"),
+        ({"backbone": "dac", "dac": {"strides": 2}}, "strides"),
+        ({"backbone": "dac", "dac": {"strides": ["2"]}}, "strides"),
+    ],
+)
+def test_unknown_and_ill_typed_fields_are_refused(change, word):
+    with pytest.raises(WeightsError, match=word):
+        ModelConfig.from_dict(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sample_rate": 0},
+        {"latent_dimension": 0},
+        {"latent_dimension": 10**9},
+        {"frames_per_window": -1},
+        {"quantizer": {"experts": 10**9}},
+        {"quantizer": {"experts": 0}},
+        {"quantizer": {"codebook_size": 1}},
+        {"quantizer": {"codebooks": 0}},
+        {"quantizer": {"codebooks": 10**9}},
+        {"quantizer": {"form": "factorised", "code_dimension": 0}},
+        {"spectral": {"hop_length": 500}},
+        {"spectral": {"hop_length": 2048}},
+        {"spectral": {"kernel": 6}},
+        {"spectral": {"width": -4}},
+        {"spectral": {"encoder_blocks": 10**9}},
+        {"spectral": {"spectra_per_frame": 0}},
+        {"spectral": {"phase_iterations": -1}},
+        {"spectral": {"phase_iterations": 10**9}},
+        {"spectral": {"floor": 0.0}},
+        {"spectral": {"floor": float("nan")}},
+        {"spectral": {"phase_momentum": float("inf")}},
+        {"backbone": "dac", "dac": {"strides": []}},
+        {"backbone": "dac", "dac": {"strides": [3, 2]}},
+        {"backbone": "dac", "dac": {"strides": [0]}},
+        {"backbone": "dac", "dac": {"decoder_width": 24}},
+        {"backbone": "dac", "dac": {"encoder_width": 10**9}},
+    ],
+)
+def test_impossible_values_are_refused(change):
+    with pytest.raises(WeightsError, match="configuration"):
+        ModelConfig.from_dict(change)
+
+
+def test_the_section_of_the_other_backbone_is_neither_kept_nor_judged():
+    assert "dac" not in SPECTRAL.to_dict()
+    assert "spectral" not in DAC.to_dict()
+    ModelConfig(dac=DacConfig(decoder_width=3))
+    ModelConfig(backbone="dac", spectral=SpectralConfig(kernel=2))
+
+
+def test_changes_by_hand_are_judged_too():
+    with pytest.raises(WeightsError):
+        replace(SPECTRAL, quantizer=QuantizerConfig(experts=33))

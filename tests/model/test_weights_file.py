@@ -1,0 +1,125 @@
+"""Weights files: exactly the model's tensors, or a clear refusal; a fingerprint of all that matters."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tiny_models import BOTH, DAC, SPECTRAL, build, noise
+
+from switchcodec_cli.errors import WeightsError
+from switchcodec_cli.model.weights import load_weights, read_metadata, save_weights
+
+
+def contents(path):
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata())  # noqa: SIM118
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, build(SPECTRAL), {"data": "noise"})
+    return path
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_what_is_saved_is_what_is_loaded(name, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    made = build(BOTH[name]).half().float()
+    if name == "spectral":
+        made.analysis.reset_window()  # not kept with the weights, so never rounded
+    fingerprint = save_weights(path, made, {"data": "noise"})
+    model, again, provenance = load_weights(path)
+    assert (again, provenance, model.config) == (fingerprint, {"data": "noise"}, BOTH[name])
+    assert not model.training
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+    audio = noise(2, 40 * model.hop)
+    with torch.inference_mode():
+        assert torch.equal(model.encode(audio), made.encode(audio))
+        z = noise(2, 9, 8)
+        assert torch.equal(model.decode(z), made.decode(z))
+
+
+def test_the_fingerprint_covers_every_tensor_and_the_configuration(saved, tmp_path):
+    tensors, metadata = contents(saved)
+    _, original, _ = load_weights(saved)
+    other = tmp_path / "other.safetensors"
+    for name in tensors:
+        changed = dict(tensors)
+        flat = tensors[name].clone().flatten()
+        flat[-1] += 1
+        changed[name] = flat.view_as(tensors[name])
+        save_file(changed, other, metadata=metadata)
+        assert load_weights(other)[1] != original, name
+    config = json.loads(metadata["config"])
+    config["spectral"]["phase_iterations"] += 1
+    save_file(tensors, other, metadata={**metadata, "config": json.dumps(config)})
+    assert load_weights(other)[1] != original
+    # but where the weights come from is not what they are
+    save_file(tensors, other, metadata={**metadata, "provenance": '{"data": "more noise"}'})
+    assert load_weights(other)[1] == original
+
+
+def test_missing_unknown_and_ill_shaped_tensors_are_named(saved, tmp_path):
+    tensors, metadata = contents(saved)
+    other = tmp_path / "other.safetensors"
+
+    def refuse(changed, pattern):
+        save_file(changed, other, metadata=metadata)
+        with pytest.raises(WeightsError, match=pattern):
+            load_weights(other)
+
+    name = "quantizer.router.weight"
+    refuse({k: v for k, v in tensors.items() if k != name}, f"tensor {name} is missing")
+    refuse({**tensors, "surplus": torch.zeros(3)}, "unknown tensor surplus")
+    refuse({**tensors, name: tensors[name][:, 1:].clone()}, f"{name} has shape")
+    refuse({**tensors, name: tensors[name].long()}, f"{name}.*int64")
+    damaged = tensors[name].clone()
+    damaged[0, 0] = float("nan")
+    refuse({**tensors, name: damaged}, f"{name}.*finite")
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [
+        ({"format": "switchcodec-9"}, "not SwitchCodec weights"),
+        ({"config": "{"}, "damaged metadata"),
+        ({"config": "[" * 100_000}, "damaged metadata"),
+        ({"config": "[]"}, "must be a table"),
+        ({"config": '{"colour": 1}'}, "unknown field model.colour"),
+        ({"provenance": "[]"}, "damaged metadata"),
+    ],
+)
+def test_damaged_metadata_is_refused(saved, change, pattern):
+    tensors, metadata = contents(saved)
+    save_file(tensors, saved, metadata={**metadata, **change})
+    for read in (read_metadata, load_weights):
+        with pytest.raises(WeightsError, match=pattern) as caught:
+            read(saved)
+        assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_weights_are_refused(saved, tmp_path):
+    data = saved.read_bytes()
+    bad = tmp_path / "bad.safetensors"
+    for content in (b"", b"RIFF", data[:100], data[: len(data) // 2], b"\xff" * 64):
+        bad.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"bad\.safetensors"):
+            load_weights(bad)
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(WeightsError):
+            load_weights(path)
+    tensors, _ = contents(saved)
+    save_file(tensors, bad)
+    with pytest.raises(WeightsError, match="not SwitchCodec weights"):
+        load_weights(bad)
+
+
+def test_other_forms_have_other_tensors(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, build(DAC), {})
+    names = contents(path)[0].keys()
+    assert "quantizer.experts.4.codebooks.0.project_in.weight" in names
+    assert not any(name.startswith("analysis") for name in names)
