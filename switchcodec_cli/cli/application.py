@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import Any, NoReturn
@@ -98,6 +99,13 @@ def _terminate(*_: Any) -> NoReturn:
     raise Interrupted(TERMINATED)
 
 
+def _buffer_output() -> None:
+    """Undo PYTHONUNBUFFERED, under which a write to a pipe may stop half way without an error."""
+    if sys.stdout is not None and isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding = sys.stdout.encoding
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(sys.stdout.detach()), encoding, line_buffering=True)
+
+
 def main() -> NoReturn:
     """Run `swc` with the arguments of the process, and end the process."""
     for name in ("SIGTERM", "SIGHUP"):
@@ -105,6 +113,10 @@ def main() -> NoReturn:
         # one that is ignored stays so: that is how nohup works
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _terminate)
+    _buffer_output()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the program
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main()
     except KeyboardInterrupt:  # in the moments before or after a command

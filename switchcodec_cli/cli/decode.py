@@ -23,7 +23,7 @@ from .options import (
     quiet_option,
     weights_option,
 )
-from .paths import STREAM_SUFFIXES, Job, audio_suffixes, plan_outputs, split_output
+from .paths import PIPE, STREAM_SUFFIXES, Job, audio_suffixes, plan_outputs, split_output
 from .progress import Progress, duration, size, speed
 
 if TYPE_CHECKING:
@@ -104,7 +104,11 @@ def decode(context: click.Context, inputs: tuple[str, ...], output: str | None, 
     force, as_json = options["force"], options["as_json"]
     check_plan(plan, as_json, force)
     for job in plan.jobs[:1]:
-        output_format(job.target, settings.format, settings.subtype)
+        container, _ = output_format(job.target, settings.format, settings.subtype)
+        piped = job.target == PIPE
+        check_usage(
+            not piped or container in ("WAV", "RAW"), f"a pipe takes WAV or raw audio, not {container}"
+        )
     if plan.jobs:
         from ..codec import Codec
 
@@ -124,7 +128,6 @@ def decode_file(codec: Codec, settings: DecodeSettings, job: Job, force: bool, p
     from ..audio import AudioWriter
 
     began = time.perf_counter()
-    make_folder_for(job)
     with open_input(job.source) as file:
         decoder = codec.decoder(
             file,
@@ -138,6 +141,7 @@ def decode_file(codec: Codec, settings: DecodeSettings, job: Job, force: bool, p
         progress.start(name_of(job.source), frames / rate if frames is not None else None)
         if settings.conceal and decoder.reader.trailer is None:
             frames = None  # the end may be missing
+        make_folder_for(job)
         with AudioWriter(
             job.target, rate, decoder.channels, settings.subtype, settings.format, frames, force
         ) as writer:

@@ -93,7 +93,6 @@ class _LengthDiffers(Exception):
 
 def encode_file(codec: Codec, settings: EncodeSettings, job: Job, force: bool, progress: Progress) -> Outcome:
     """Encode one input, block by block."""
-    make_folder_for(job)
     try:
         return _encode(codec, settings, job, force, progress, trust_length=True)
     except _LengthDiffers:
@@ -113,6 +112,7 @@ def _encode(
         total = reader.frames if trust_length else None
         dual_mono = channels == 2 and has_equal_channels(job.source, reader)
         progress.start(reader.name, reader.frames / rate if reader.frames is not None else None)
+        make_folder_for(job)
         with open_output(job.target, force) as file:
             encoder = settings.encoder(codec, file, rate, channels, dual_mono, total)
             for block in reader.blocks():

@@ -36,7 +36,7 @@ class Run:
 def one_line(text: str) -> str:
     """Text as a single line in which nothing can steer a terminal."""
     joined = " ".join(text.split())
-    return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else repr(c)[1:-1] for c in joined)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in joined)
 
 
 def describe(error: BaseException, source: str | None = None) -> str:

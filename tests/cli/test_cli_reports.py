@@ -1,0 +1,221 @@
+"""`info`, `verify`, `weights`, `eval`, `train`, `completion`, and the help of all commands."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from switchcodec_cli import __version__
+from switchcodec_cli.cli import cli
+from switchcodec_cli.evaluation import measure
+from switchcodec_cli.model.weights import load_weights
+
+COMMANDS = {
+    " ".join([name, sub]).strip(): found
+    for name, command in cli.commands.items()
+    for sub, found in [("", command), *getattr(command, "commands", {}).items()]
+}
+
+
+def test_info_adds_up(swc, stream):
+    Path("a.swc").write_bytes(stream)
+    record = swc("info", "a.swc", "--json", "--windows").records[0]
+    bits = record["bits"]
+    assert bits["payload"] + bits["side"] + bits["container"] == bits["total"] == 8 * len(stream)
+    assert record["bytes"] == len(stream)
+    assert record["kbps"] == pytest.approx(8e-3 * len(stream) / 4.2)
+    assert record["ratio_to_pcm"] == pytest.approx(4.2 * 44100 * 4 / len(stream))
+    assert record["tags"] == {"title": "A test"} and record["asked_kbps"] == 5.33
+    assert record["windows"] == len(record["window_list"]) == 5
+    assert sum(map(sum, record["expert_use"])) == 5 * record["experts_per_window"]
+    assert sum(entry["bytes"] for entry in record["window_list"]) < len(stream)
+    used = [len(signal["experts"]) for entry in record["window_list"] for signal in entry["signals"]]
+    assert sum(used) == 5 * record["experts_per_window"]
+
+
+def test_info_for_people(swc, stream):
+    Path("a.swc").write_bytes(stream)
+    text = swc("info", "a.swc", "--windows").out
+    for part in ("4.20 s", "stereo (left and right)", "payload", "title = A test", "nominal 5.33 kbps"):
+        assert part in text
+    experts = [line for line in text.splitlines() if line.strip().startswith("expert ")]
+    assert len(experts) == 16 and any("█" in line for line in experts)
+    lines = text.splitlines()
+    assert sum("shared" in line and "|" in line for line in lines) == 5
+    assert swc("info", "-", input=stream).out.splitlines()[1:] == swc("info", "a.swc").out.splitlines()[1:]
+
+
+def test_info_of_many_windows_fits_the_terminal(swc, files, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    files.write("a.wav", 80.0, rate=8000)
+    swc("encode", "a.wav", "--experts", "2")
+    lines = swc("info", "a.swc").out.splitlines()
+    picture = [line for line in lines if line.strip().startswith(("expert", "bits  "))]
+    assert max(map(len, picture[-9:])) <= 80
+
+
+def test_info_of_damage(swc, stream):
+    Path("a.swc").write_bytes(stream[:-30])
+    Path("b.swc").write_bytes(stream)
+    result = swc("info", "a.swc", code=3)
+    assert "DAMAGE" in result.out
+    assert "b.swc" in swc("info", "a.swc", "b.swc", code=1).out
+    Path("c.swc").write_bytes(b"RIFFnothing")
+    assert "c.swc: not a .swc stream" in swc("info", "c.swc", code=3).err
+
+
+def test_info_plot(swc, stream):
+    pytest.importorskip("matplotlib")
+    Path("a.swc").write_bytes(stream)
+    swc("info", "a.swc", "--plot", "a.png")
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    assert "exists already" in swc("info", "a.swc", "--plot", "a.png", code=2).err
+    assert ".png" in swc("info", "a.swc", "--plot", "a.gif", code=2).err
+
+
+def test_info_plot_without_matplotlib(swc, stream, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    Path("a.swc").write_bytes(stream)
+    assert "switchcodec-cli[plot]" in swc("info", "a.swc", "--plot", "a.png", code=2).err
+
+
+def test_verify_lists_all_damage(swc, stream):
+    damaged = bytearray(stream)
+    start, step = len(stream) - 200, len(stream) // 5
+    damaged[start] ^= 1
+    damaged[start - 2 * step] ^= 1
+    Path("bad.swc").write_bytes(damaged)
+    Path("good.swc").write_bytes(stream)
+    result = swc("verify", "bad.swc", "good.swc", code=3)
+    assert result.out.count("bad.swc: window") == 2
+    assert "good.swc: fine (5 windows, 4.20 s)" in result.out
+    records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=3).records
+    by_name = {record["file"]: record for record in records}
+    assert by_name["good.swc"]["ok"] and not by_name["missing.swc"]["ok"]
+    assert len(by_name["bad.swc"]["problems"]) == by_name["bad.swc"]["damaged"] == 2
+    assert swc("verify", "good.swc", "--quiet").out == ""
+    assert "fine" in swc("verify", "-", input=stream).out
+
+
+def test_weights(swc, weights):
+    record = json.loads(swc("weights", "show", weights, "--json").out)
+    model, fingerprint, provenance = load_weights(weights)
+    assert record["fingerprint"] == fingerprint.hex()
+    assert record["config"] == json.loads(json.dumps(model.config.to_dict()))
+    assert record["provenance"] == provenance == {"made": "by a test"}
+    assert record["parameters"] == sum(values.numel() for values in model.state_dict().values())
+    assert fingerprint.hex() in swc("weights", "show", weights).out
+    assert fingerprint.hex() in swc("weights", "verify", weights).out
+    swc("weights", "verify", weights, "--fingerprint", fingerprint.hex()[:8].upper())
+    assert "not 00" in swc("weights", "verify", weights, "--fingerprint", "00", code=4).err
+    data = weights.read_bytes()
+    Path("cut.safetensors").write_bytes(data[: len(data) // 2])
+    for command in ("show", "verify"):
+        assert "cut.safetensors" in swc("weights", command, "cut.safetensors", code=4).err
+        assert "no such weights" in swc("weights", command, "nothing", code=4).err
+
+
+def test_eval(swc, files):
+    files.write("set/a.wav", 2.0)
+    options = ("--kbps", "2.67,8", "--no-pesq", "--no-stoi", "--no-visqol", "--phase-iterations", "1")
+    result = swc("eval", "set", *options, "--json", "--quiet")
+    assert result.err == ""
+    (figures,) = result.records
+    assert figures["metrics"] == ["mel", "stft", "si_sdr"]
+    assert [row["asked_kbps"] for row in figures["files"]] == [2.67, 8]
+    swc("encode", "set/a.wav", "--kbps", "8")
+    swc("decode", "set/a.swc", "set/a.decoded.wav", "--subtype", "FLOAT", "--phase-iterations", "1")
+    import soundfile
+
+    reference, rate = soundfile.read("set/a.wav")
+    expected = measure(reference, soundfile.read("set/a.decoded.wav")[0], rate, ["mel", "stft"])
+    assert figures["files"][1]["scores"]["mel"] == pytest.approx(expected["mel"], abs=1e-4)
+    assert figures["files"][1]["size"] == Path("set/a.swc").stat().st_size
+    assert "Mel" in swc("eval", "set/a.wav", "--kbps", "8", *options[2:]).out
+    assert "list of rates" in swc("eval", "set", "--kbps", "high", code=2).err
+
+
+def test_train_and_resume(swc, files):
+    for name in ("data/speech/a.wav", "data/music/b.flac"):
+        files.write(name, 6.0)
+    Path("tiny.toml").write_text(
+        "[model]\nlatent_dimension = 8\n"
+        "[model.spectral]\nwidth = 16\nencoder_blocks = 1\ndecoder_blocks = 1\n"
+        "[model.quantizer]\ncodebook_size = 16\nexperts = 2\ncodebooks = 1\n"
+        "[data]\nbatch = 2\nsegment_frames = 16\n"
+        "[loss]\nmel_bands = [20]\n"
+    )
+    budget = ("--steps", "3", "--no-compile", "--device", "cpu", "--cache", "cache")
+    first = swc("train", "data", "--run", "one", "--config", "tiny.toml", *budget)
+    assert "weights in one/weights.safetensors after 3 steps" in first.out and "one/log.csv" in first.out
+    second = swc("train", "data", "--run", "two", "--resume", "one/weights.safetensors", *budget)
+    assert "decoding" in first.out and "decoding" not in second.out  # the cache is still right
+    files.write("c.wav", 0.5)
+    swc("encode", "c.wav", "--weights", "two/weights.safetensors")
+    history = load_weights(Path("two/weights.safetensors"))[2]["history"]
+    assert [run["steps"] for run in history] == [3, 3]
+
+
+def test_train_says_what_is_missing(swc):
+    assert "--minutes or --steps" in swc("train", ".", "--run", "run", code=2).err
+    assert "no such folder" in swc("train", "nothing", "--run", "run", "--steps", "1", code=2).err
+    Path("bad.toml").write_text("[model]\nlayers = 3\n")
+    assert "layers" in swc("train", ".", "--run", "r", "--steps", "1", "--config", "bad.toml", code=2).err
+    assert "no audio files" in swc("train", ".", "--run", "r", "--steps", "1", "--cache", "c", code=2).err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(swc, shell):
+    assert "_SWC_COMPLETE" in swc("completion", shell).out
+
+
+def test_help_mentions_every_option_and_works_out_of_the_examples(swc):
+    for name, command in COMMANDS.items():
+        text = swc(*name.split(), "--help").out
+        assert command.help.split("\n")[0] in " ".join(text.split())
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, (name, parameter.name)
+                assert all(option in text for option in parameter.opts), (name, parameter.opts)
+        for example, meaning in getattr(command, "examples", ()):
+            assert meaning.split()[0] in text
+            words = shlex.split(example.replace("|", " | ").replace("$(", "").replace(">", "| "))
+            start = words.index("swc") if "swc" in words else words.index("swc completion bash)")
+            call = words[start].rstrip(")").split() + words[start + 1 :]
+            call = call[1 : call.index("|")] if "|" in call else call[1:]
+            found = COMMANDS[" ".join(call[: len(name.split())])] if call[: len(name.split())] else command
+            arguments = call[len(name.split()) :]
+            found.make_context(name, arguments, resilient_parsing=False)
+        assert len(getattr(command, "examples", ())) >= (0 if isinstance(command, click.Group) else 1)
+
+
+def test_help_documents_exit_codes_and_commands(swc):
+    text = swc("--help").out
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "130 ", "141 "):
+        assert f"\n  {code}" in text
+    assert all(f"\n  {name} " in text for name in cli.commands)
+    assert swc(code=2).out == text
+    assert swc("--version").out == f"swc {__version__}\n"
+
+
+def test_usage_errors_are_one_line(swc):
+    for words in (
+        ("encode",),
+        ("encode", "--nothing"),
+        ("nothing",),
+        ("--nothing",),
+        ("info", "a", "--plot"),
+    ):
+        result = swc(*words, code=2)
+        assert result.err.startswith("swc: error: ") and result.err.count("\n") == 1, words
+
+
+def test_debug_shows_where_an_error_comes_from(weights):
+    from click.testing import CliRunner
+
+    for words in (["--debug", "verify-nothing"], ["decode", "nothing.swc", "--debug"]):
+        result = CliRunner().invoke(cli, words)
+        assert result.exit_code in (2, 3) and "Traceback" in result.output
