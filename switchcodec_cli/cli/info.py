@@ -98,6 +98,11 @@ def inspect_file(path: str) -> Summary:
         return inspect(file)
 
 
+def packet_kbps(summary: Summary) -> float:
+    """Rate of the packets alone, which is what a ceiling on the rate holds for."""
+    return 8e-3 * float(summary.window_bytes.sum()) / summary.seconds if summary.seconds else 0.0
+
+
 def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
     """Everything as plain values for JSON."""
     from .routing_picture import mask_text
@@ -118,6 +123,7 @@ def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
         "asked_kbps": header.nominal_bits_per_second / 1000 or None,
         "nominal_kbps": summary.nominal_kbps,
         "kbps": summary.real_kbps,
+        "packet_kbps": packet_kbps(summary),
         "ratio_to_pcm": summary.ratio_to_pcm,
         "bytes": summary.stream_bytes,
         "bits": {
@@ -174,8 +180,11 @@ def as_text(summary: Summary, path: str, windows: bool) -> Iterator[str]:
     yield one_line(path)
     yield item("audio", f"{duration(summary.seconds)}{samples}, {header.original_rate} Hz, "
                f"{CODINGS[header.channel_coding.name]}")  # fmt: skip
-    yield item("rate", f"{summary.real_kbps:.3f} kbps in all, nominal {summary.nominal_kbps:.2f} kbps; "
-               f"{_asked(summary)}")  # fmt: skip
+    yield item(
+        "rate",
+        f"{summary.real_kbps:.3f} kbps in all, {packet_kbps(summary):.3f} without header and trailer; "
+        f"nominal {summary.nominal_kbps:.2f} kbps: {_asked(summary)}",
+    )
     yield item("size", f"{summary.stream_bytes} bytes, 1/{summary.ratio_to_pcm:.0f} of 16-bit PCM "
                f"({size(summary.stream_bytes * summary.ratio_to_pcm)})")  # fmt: skip
     parts = (("payload", budget.payload), ("side", budget.side), ("container", budget.container))

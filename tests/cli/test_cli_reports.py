@@ -31,7 +31,8 @@ def test_info_adds_up(swc, stream):
     assert record["tags"] == {"title": "A test"} and record["asked_kbps"] == 5.33
     assert record["windows"] == len(record["window_list"]) == 5
     assert sum(map(sum, record["expert_use"])) == 5 * record["experts_per_window"]
-    assert sum(entry["bytes"] for entry in record["window_list"]) < len(stream)
+    packets = sum(entry["bytes"] for entry in record["window_list"])
+    assert packets < len(stream) and record["packet_kbps"] == pytest.approx(8e-3 * packets / 4.2)
     used = [len(signal["experts"]) for entry in record["window_list"] for signal in entry["signals"]]
     assert sum(used) == 5 * record["experts_per_window"]
 
