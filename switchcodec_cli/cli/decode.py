@@ -53,11 +53,15 @@ class DecodeSettings:
 
 @click.command(cls=Command, examples=EXAMPLES, short_help=".swc files to audio.")
 @click.argument(
-    "inputs", metavar="IN.swc... [OUT]", nargs=-1, required=True, type=click.Path(allow_dash=True)
+    "inputs",
+    metavar="IN.swc... [OUT]",
+    nargs=-1,
+    required=True,
+    type=click.Path(allow_dash=True, readable=False),
 )
 @click.option(
     "-o", "--output", metavar="OUT|DIR", help="File or folder to write, - for standard output.",
-    type=click.Path(allow_dash=True),
+    type=click.Path(allow_dash=True, readable=False),
 )  # fmt: skip
 @click.option(
     "--format",

@@ -45,11 +45,15 @@ EXAMPLES = (
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Audio to .swc files.")
 @click.argument(
-    "inputs", metavar="IN... [OUT.swc]", nargs=-1, required=True, type=click.Path(allow_dash=True)
+    "inputs",
+    metavar="IN... [OUT.swc]",
+    nargs=-1,
+    required=True,
+    type=click.Path(allow_dash=True, readable=False),
 )
 @click.option(
     "-o", "--output", metavar="OUT|DIR", help="File or folder to write, - for standard output.",
-    type=click.Path(allow_dash=True),
+    type=click.Path(allow_dash=True, readable=False),
 )  # fmt: skip
 @encode_options
 @weights_option

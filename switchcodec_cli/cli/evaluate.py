@@ -49,7 +49,7 @@ class Rates(click.ParamType):
 
 
 @click.command("eval", cls=Command, examples=EXAMPLES, short_help="Rate and quality, measured.")
-@click.argument("references", metavar="REF...", nargs=-1, required=True, type=click.Path())
+@click.argument("references", metavar="REF...", nargs=-1, required=True, type=click.Path(readable=False))
 @click.option(
     "--kbps", type=Rates(), default=DEFAULT_RATES, show_default=True, help="Rates, separated by commas."
 )
@@ -59,7 +59,7 @@ class Rates(click.ParamType):
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that measure."
 )
-@click.option("--plot", metavar="PNG|SVG|PDF", type=click.Path(), help="Draw the curves.")
+@click.option("--plot", metavar="PNG|SVG|PDF", type=click.Path(readable=False), help="Draw the curves.")
 @channels_option
 @phase_iterations_option
 @weights_option

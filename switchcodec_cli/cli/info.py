@@ -34,13 +34,15 @@ CODINGS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="What is inside .swc files.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
+)
 @json_option
 @click.option("--windows", is_flag=True, help="List every window: time, bytes, and how it is coded.")
 @click.option(
     "--plot",
     metavar="PNG|SVG|PDF",
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="Draw the routing over time (needs switchcodec-cli[plot]).",
 )
 @force_option
@@ -207,13 +209,17 @@ def as_text(summary: Summary, path: str, windows: bool) -> Iterator[str]:
 
 
 def _asked(summary: Summary) -> str:
+    """What rate the encoder was asked for, and what that comes to."""
+    from ..bitstream import RateMode
+
     header = summary.header
-    asked = header.nominal_bits_per_second / 1000
-    at_most = f"at most {asked:g} kbps asked for, " if asked else ""
-    if header.experts_total is not None:
-        return f"{at_most}{header.experts_total} experts a window"
-    mode = {"AVERAGE": "average rate", "QUALITY": "constant quality"}[header.rate_mode.name]
-    return f"{at_most}{mode}, {summary.quantizers - header.signals:.1f} experts a window"
+    asked = f"{header.nominal_bits_per_second / 1000:g} kbps"
+    known = header.nominal_bits_per_second > 0
+    if header.rate_mode == RateMode.CONSTANT:
+        return f"{f'at most {asked} asked for, ' if known else ''}{header.experts_total} experts a window"
+    asked = f"{asked} on average asked for" if known else "average rate"
+    mode = asked if header.rate_mode == RateMode.AVERAGE else "constant quality"
+    return f"{mode}, {summary.masks.sum() / max(summary.windows, 1):.1f} experts a window"
 
 
 def _knows_blocks() -> bool:

@@ -22,19 +22,19 @@ EXAMPLES = (
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="From a folder of audio to weights.")
-@click.argument("data", metavar="DATA", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path, readable=False))
 @click.option(
-    "--run", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), required=True,
+    "--run", metavar="DIR", type=click.Path(path_type=Path, readable=False), required=True,
     help="Folder for weights.safetensors and log.csv.",
 )  # fmt: skip
-@click.option("--config", metavar="TOML", type=click.Path(path_type=Path), help="A recipe.")
+@click.option("--config", metavar="TOML", type=click.Path(path_type=Path, readable=False), help="A recipe.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Train so long.")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Train so many steps.")
 @click.option("--resume", metavar="WEIGHTS", help="Go on from these weights (a name or a path).")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option(
-    "--cache", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    "--cache", metavar="DIR", type=click.Path(path_type=Path, readable=False),
     help="Where decoded audio is kept.  [default: one in the user's cache folder, for each DATA]",
 )  # fmt: skip
 @click.option("--no-compile", is_flag=True, help="Do not compile the networks: slower steps, at once.")
@@ -48,6 +48,7 @@ def train(context: click.Context, data: Path, run: Path, **options: Any) -> int:
     """
     check_usage(options["minutes"] or options["steps"], "say how long: --minutes or --steps")
     check_usage(data.is_dir(), f"{data}: no such folder")
+    check_usage(run.is_dir() or not run.exists(), f"{run}: is a file, not a folder")
     from ..training.config import read_config
 
     config = read_config(options["config"])

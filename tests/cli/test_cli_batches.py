@@ -11,8 +11,6 @@ import soundfile
 
 from switchcodec_cli.codec import Codec
 
-NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-
 
 def tree(folder="."):
     """All files below a folder, as relative names."""
@@ -173,9 +171,10 @@ def test_missing_and_empty_inputs(swc, files):
     assert not Path("void.swc").exists()
 
 
-@NOT_ROOT
 def test_files_and_folders_without_permission(swc, files):
     files.write("a.wav", 0.2).chmod(0)
+    if os.access("a.wav", os.R_OK):
+        pytest.skip("this user, root perhaps, may read everything")
     assert "permission" in swc("encode", "a.wav", code=3).err
     files.write("b.wav", 0.2)
     os.mkdir("closed", 0o500)
