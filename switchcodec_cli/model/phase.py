@@ -16,11 +16,35 @@ START_PERIOD = 1024  # the start phases repeat after so many spectra
 BLOCK = 96  # spectra that go through all iterations together: what fits a processor's cache
 
 
+class _Transform:
+    """The short-time transform and its inverse. Apart from the stages, so that no reference cycle keeps
+    their buffers alive."""
+
+    def __init__(self, length: int, hop: int, momentum: float, device: torch.device | str):
+        self.length, self.hop, self.momentum = length, hop, momentum
+        self.parts = length // hop
+        self.window = torch.hann_window(length, device=device)
+        # sum over the overlapping squared windows of spacing `hop`
+        gain = float(self.window.square().sum() / hop)
+        self.synthesis_window = self.window / gain
+
+    def overlap_add(self, spectra: Tensor) -> Tensor:
+        """Spectra (B, T, bins) -> samples (B, (T + parts - 1) * hop)."""
+        batch, count, _ = spectra.shape
+        total = self.window.new_zeros(batch, count + self.parts - 1, self.hop)
+        if count:
+            frames = torch.fft.irfft(spectra, self.length) * self.synthesis_window
+            frames = frames.view(batch, count, self.parts, self.hop)
+            for part in range(self.parts):
+                total[:, part : part + count] += frames[:, :, part]
+        return total.view(batch, -1)
+
+
 class _Stage:
     """One projection onto consistent spectra: inverse transform, overlap-add, forward transform."""
 
-    def __init__(self, search: PhaseSearch):
-        self.search = search
+    def __init__(self, transform: _Transform):
+        self.transform = transform
         self.tail: Tensor | None = None  # unfinished samples of the overlap-add
         self.history: Tensor | None = None  # finished samples that spectra to come still look at
         self.magnitude: Tensor | None = None  # of spectra that wait for their samples
@@ -28,12 +52,12 @@ class _Stage:
 
     def samples(self, spectra: Tensor, last: bool) -> Tensor:
         """Overlap-add of a block (B, T, bins): the samples (B, n) that no later block can change."""
-        search = self.search
+        transform = self.transform
         count = spectra.shape[1]
-        total = search.overlap_add(spectra)
+        total = transform.overlap_add(spectra)
         if self.tail is not None:
             total[:, : self.tail.shape[1]] += self.tail
-        ready = total.shape[1] if last else count * search.hop
+        ready = total.shape[1] if last else count * transform.hop
         self.tail = total[:, ready:].clone()
         return total[:, :ready]
 
@@ -41,24 +65,26 @@ class _Stage:
         self, spectra: Tensor, magnitude: Tensor, before: Tensor | None, last: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Next block in; out come refined spectra, their magnitudes and their consistent spectra."""
-        search = self.search
+        transform = self.transform
         samples = self.samples(spectra, last)
         if self.history is not None:
             samples = torch.cat([self.history, samples], 1)
             magnitude = torch.cat([self.magnitude, magnitude], 1)
             before = before if self.before is None else torch.cat([self.before, before], 1)
-        count = max(0, (samples.shape[1] - search.length) // search.hop + 1)
-        self.history = samples[:, count * search.hop :].clone()
+        count = max(0, (samples.shape[1] - transform.length) // transform.hop + 1)
+        self.history = samples[:, count * transform.hop :].clone()
         self.magnitude, magnitude = magnitude[:, count:], magnitude[:, :count]
         if before is not None:
             self.before, before = before[:, count:], before[:, :count]
         if count == 0:
             return spectra[:, :0], magnitude, torch.view_as_real(spectra[:, :0])
-        now = torch.view_as_real(torch.fft.rfft(samples.unfold(1, search.length, search.hop) * search.window))
+        now = torch.view_as_real(
+            torch.fft.rfft(samples.unfold(1, transform.length, transform.hop) * transform.window)
+        )
         if before is None:
-            refined = now * (1 + search.momentum)
+            refined = now * (1 + transform.momentum)
         else:
-            refined = torch.lerp(before, now, 1 + search.momentum)
+            refined = torch.lerp(before, now, 1 + transform.momentum)
         # u / |u| scaled to the wanted magnitude, without angles or square roots of complex numbers
         real, imaginary = refined.unbind(-1)
         scale = torch.addcmul(real * real, imaginary, imaginary).clamp_(min=1e-18).rsqrt_().mul_(magnitude)
@@ -71,8 +97,8 @@ class _Stage:
 class _Chain:
     """So many iterations one after the other."""
 
-    def __init__(self, search: PhaseSearch, iterations: int):
-        self.stages = [_Stage(search) for _ in range(iterations)]
+    def __init__(self, transform: _Transform, iterations: int):
+        self.stages = [_Stage(transform) for _ in range(iterations)]
 
     def push(self, spectra: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
         """Spectra (B, T, bins) of the wanted magnitudes in, refined ones with theirs out, later."""
@@ -95,15 +121,11 @@ class PhaseSearch:
     def __init__(
         self, length: int, hop: int, iterations: int, momentum: float, device: torch.device | str = "cpu"
     ):
-        self.length, self.hop, self.momentum = length, hop, momentum
-        self.parts = length // hop
-        self.window = torch.hann_window(length, device=device)
-        # sum over the overlapping squared windows of spacing `hop`
-        gain = float(self.window.square().sum() / hop)
-        self.synthesis_window = self.window / gain
-        self.common = _Chain(self, iterations)
-        self.each = _Chain(self, iterations // 2)  # of several signals, from the common start
-        self.final = _Stage(self)
+        self.length, self.hop = length, hop
+        self.transform = _Transform(length, hop, momentum, device)
+        self.common = _Chain(self.transform, iterations)
+        self.each = _Chain(self.transform, iterations // 2)  # of several signals, from the common start
+        self.final = _Stage(self.transform)
         self.waiting: Tensor | None = None  # magnitudes of the signals that the common start lags behind
         self.number = 0
         self.edge = (length - hop) // 2
@@ -115,20 +137,9 @@ class PhaseSearch:
         """Spectra to each side that can influence a spectrum's samples."""
         return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1
 
-    def overlap_add(self, spectra: Tensor) -> Tensor:
-        """Spectra (B, T, bins) -> samples (B, (T + parts - 1) * hop)."""
-        batch, count, _ = spectra.shape
-        total = self.window.new_zeros(batch, count + self.parts - 1, self.hop)
-        if count:
-            frames = torch.fft.irfft(spectra, self.length) * self.synthesis_window
-            frames = frames.view(batch, count, self.parts, self.hop)
-            for part in range(self.parts):
-                total[:, part : part + count] += frames[:, :, part]
-        return total.view(batch, -1)
-
     def synthesise(self, spectra: Tensor) -> Tensor:
         """Spectra (B, T, bins) of a whole signal with their phases -> samples (B, T * hop)."""
-        return self.overlap_add(spectra)[:, self.edge : self.edge + spectra.shape[1] * self.hop]
+        return self.transform.overlap_add(spectra)[:, self.edge : self.edge + spectra.shape[1] * self.hop]
 
     def start(self, count: int) -> Tensor:
         """Unit start spectra (1, count, bins) for the next `count` spectra."""

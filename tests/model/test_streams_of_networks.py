@@ -78,7 +78,10 @@ def test_phase_search_begins_anywhere():
 
     def run(first, last):
         search = PhaseSearch(256, 64, iterations, 0.9)
-        search.window, search.synthesis_window = search.window.double(), search.synthesis_window.double()
+        search.transform.window, search.transform.synthesis_window = (
+            search.transform.window.double(),
+            search.transform.synthesis_window.double(),
+        )
         search.number = first
         return search.push(magnitude[:, first:last], last=True)
 
