@@ -44,6 +44,12 @@ def test_a_stream_may_end_with_an_empty_block_or_before_it_began():
     assert ContextStream(lambda x: x, 3, 4).push(x[:, :0], last=True) == []
 
 
+def in_double_precision(search: PhaseSearch) -> None:
+    transform = search.transform
+    transform.window = transform.window.double()
+    transform.synthesis_window = transform.synthesis_window.double()
+
+
 @pytest.mark.parametrize("sizes", BLOCKS)
 @pytest.mark.parametrize("signals", [1, 2])
 @pytest.mark.parametrize("iterations", [0, 1, 5])
@@ -52,7 +58,7 @@ def test_phase_search_in_blocks(sizes, signals, iterations):
 
     def search():
         result = PhaseSearch(256, 64, iterations, 0.9)
-        result.window, result.synthesis_window = result.window.double(), result.synthesis_window.double()
+        in_double_precision(result)
         return result
 
     whole = search().push(magnitude, last=True)
@@ -78,10 +84,7 @@ def test_phase_search_begins_anywhere():
 
     def run(first, last):
         search = PhaseSearch(256, 64, iterations, 0.9)
-        search.transform.window, search.transform.synthesis_window = (
-            search.transform.window.double(),
-            search.transform.synthesis_window.double(),
-        )
+        in_double_precision(search)
         search.number = first
         return search.push(magnitude[:, first:last], last=True)
 
