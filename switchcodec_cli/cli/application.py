@@ -41,7 +41,10 @@ class Application(click.Group):
         run = Run()
         try:
             code = super().main(args, prog_name or "swc", complete_var, False, obj=run, **extra) or 0
-            sys.stdout.flush()
+            if code:
+                silence_streams()  # what failed has been told
+            elif sys.stdout is not None:
+                sys.stdout.flush()
         except (ClosedPipe, BrokenPipeError):
             silence_streams()
             code = CLOSED_PIPE
@@ -50,6 +53,7 @@ class Application(click.Group):
             click.echo("swc: terminated" if code == TERMINATED else "swc: interrupted", err=True)
         except Exception as error:
             code = report(error, run.debug)
+            silence_streams()
         if not standalone_mode:
             return code
         sys.exit(code)

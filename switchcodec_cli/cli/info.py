@@ -224,7 +224,7 @@ def _asked(summary: Summary) -> str:
 
 def _knows_blocks() -> bool:
     try:
-        "░█▁".encode(sys.stdout.encoding or "ascii")
+        "░█▁".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

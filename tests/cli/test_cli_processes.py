@@ -57,6 +57,14 @@ def test_pipes_end_to_end_and_a_reader_that_leaves(process, files, weights, monk
     assert b"Traceback" not in messages and b"error" not in messages and b"ignored" not in messages
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_standard_output_is_one_line(process, stream):
+    Path("a.swc").write_bytes(stream)
+    with open("/dev/full", "wb") as full:
+        _, messages = (run := process("info", "a.swc", stdout=full)).communicate(timeout=60)
+    assert run.returncode == 1 and messages == b"swc: error: no space left on device\n"
+
+
 def endless_wave() -> bytes:
     """The start of a WAV that goes on: a header without a length, and 30 seconds."""
     riff = b"RIFF" + b"\xff" * 4 + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
