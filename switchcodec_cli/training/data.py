@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,25 @@ def decode_file(path: Path, sample_rate: int) -> np.ndarray:
     return (np.clip(kept, -1, 1) * 32767).astype(np.int16)
 
 
-def build_pool(folder: Path, cache: Path, sample_rate: int, workers: int | None = None) -> None:
+def try_decoding(path: Path, sample_rate: int) -> np.ndarray | str:
+    """`decode_file`, or what was wrong with the file."""
+    try:
+        return decode_file(path, sample_rate)
+    except (OSError, soundfile.SoundFileError) as error:
+        return str(error)
+
+
+def build_pool(
+    folder: Path,
+    cache: Path,
+    sample_rate: int,
+    workers: int | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
     """Decode every audio file below `folder` into `cache`: one int16 file and a JSON index.
 
-    Raises UsageError where there is no audio.
+    Files that cannot be read are reported, and stand in the index with no length. Raises UsageError where
+    there is no audio.
     """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not paths:
@@ -58,13 +74,19 @@ def build_pool(folder: Path, cache: Path, sample_rate: int, workers: int | None 
     index, position = [], 0
     temporary = cache / "pool.i16.tmp"
     with ProcessPoolExecutor(workers or os.cpu_count()) as executor, temporary.open("wb") as file:
-        decoded = executor.map(decode_file, paths, [sample_rate] * len(paths), chunksize=4)
+        decoded = executor.map(try_decoding, paths, [sample_rate] * len(paths), chunksize=4)
         for path, samples in zip(paths, decoded, strict=True):
+            if isinstance(samples, str):
+                report(f"{path}: left out: {samples}")
+                samples = np.zeros(0, np.int16)
             file.write(samples.tobytes())
             relative = path.relative_to(folder)
             kind = relative.parts[0] if len(relative.parts) > 1 else "sound"
             index.append({"name": str(relative), "kind": kind, "start": position, "length": len(samples)})
             position += len(samples)
+    if not position:
+        temporary.unlink()
+        raise UsageError(f"{folder}: no audio files to train on could be read")
     (cache / "pool.json").write_text(json.dumps(index))
     temporary.replace(cache / "pool.i16")
 
@@ -79,13 +101,16 @@ def default_cache(folder: Path, sample_rate: int) -> Path:
 class AudioPool:
     """All training audio in one int16 tensor, from which random crops are gathered on the device."""
 
-    def __init__(self, cache: Path, config: DataConfig, length: int, device: torch.device):
+    def __init__(
+        self, cache: Path, config: DataConfig, length: int, device: torch.device, sample_rate: int = 44100
+    ):
         self.config, self.length, self.device = config, length, device
+        self.sample_rate = sample_rate
         recordings = [Recording(**entry) for entry in json.loads((cache / "pool.json").read_text())]
         margin = length // 4 + 4096  # a faster speed reads more
         self.recordings = [r for r in recordings if r.length > length + margin]
         if not self.recordings:
-            raise UsageError(f"no recording is longer than {(length + margin) / 44100:.1f} s")
+            raise UsageError(f"no recording is longer than {(length + margin) / sample_rate:.1f} s")
         self.samples = torch.from_numpy(np.fromfile(cache / "pool.i16", dtype=np.int16)).to(device)
         shares = {"speech": config.speech, "music": config.music, "sound": config.sound}
         weights = torch.tensor([float(r.length) for r in self.recordings], dtype=torch.float64)
@@ -99,7 +124,8 @@ class AudioPool:
 
     @property
     def hours(self) -> float:
-        return float(self.spans.sum()) / 44100 / 3600
+        """Hours of audio in recordings that are long enough."""
+        return float(self.spans.sum()) / self.sample_rate / 3600
 
     def crops(self, count: int, length: int, generator: torch.Generator) -> Tensor:
         """Random stretches (count, length), float in -1..1."""

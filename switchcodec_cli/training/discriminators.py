@@ -76,7 +76,7 @@ class ComplexDiscriminator(nn.Module):
         parts = torch.view_as_real(spectrum).movedim(-1, 1)  # (B, 2, T, bins)
         bins = parts.shape[-1]
         scores, features = [], []
-        for network, low, high in zip(self.networks, self.BANDS, self.BANDS[1:], strict=True):
+        for network, low, high in zip(self.networks, self.BANDS[:-1], self.BANDS[1:], strict=True):
             score, seen = network(parts[..., int(low * bins) : int(high * bins)])
             scores.append(score.flatten(1))
             features += seen
