@@ -178,16 +178,13 @@ class Trainer:
 
     def export(self, path: Path, minutes: float) -> None:
         """Write the averaged weights with their provenance."""
-        model = copy.deepcopy(self.average)
-        if self.config.model.backbone == "dac":
-            _remove_weight_norm(model)
         history = [*self.provenance.get("history", [])]
         recipe = asdict(self.config)
         recipe.pop("model")
         history.append(
             {"steps": self.step, "minutes": round(minutes, 1), "device": str(self.device), "recipe": recipe}
         )
-        save_weights(path, model, {**self.provenance, "history": history})
+        save_weights(path, _without_weight_norm(self.average), {**self.provenance, "history": history})
 
     def stop(self, *_: Any) -> None:
         """Finish after this step (signal handler)."""
@@ -252,12 +249,20 @@ class Trainer:
 
 
 def _add_weight_norm(model: nn.Module) -> None:
+    """As DAC has it: on every convolution, the codebooks' projections (pointwise convolutions) included."""
     for module in model.modules():
-        if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
+        if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d, nn.Linear)):
             nn.utils.parametrizations.weight_norm(module)
 
 
-def _remove_weight_norm(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
-            nn.utils.parametrize.remove_parametrizations(module, "weight")
+def _without_weight_norm(model: CodecModel) -> CodecModel:
+    """The same model with plain weights; the given one stays as it is."""
+    # not by removing it from a copy: copies share their classes, and the original would lose its weights
+    with torch.device("meta"):
+        plain = CodecModel(model.config)
+    state = {}
+    for name in plain.state_dict():
+        path, _, key = name.rpartition(".")
+        state[name] = getattr(model.get_submodule(path), key).detach()
+    plain.load_state_dict(state, assign=True)
+    return plain

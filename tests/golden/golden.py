@@ -48,7 +48,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One kept stream: what was encoded, with which model, at how many experts per signal."""
+    """One kept stream: what was encoded, with which model, at how many experts per signal, at effort 0."""
 
     name: str
     model: str

@@ -100,7 +100,7 @@ def main() -> None:
     for case in CASES:
         codec, audio = codecs[case.model], signal(case)
         stream = FOLDER / f"{case.name}.swc"
-        stream.write_bytes(codec.encode(audio, case.rate, experts=case.experts))
+        stream.write_bytes(codec.encode(audio, case.rate, experts=case.experts, effort=0))
         decoded, rate = codec.decode(stream.read_bytes())
         soundfile.write(FOLDER / f"{case.name}.flac", np.clip(decoded, -1, 1), rate, subtype="PCM_16")
         content[case.name] = {
