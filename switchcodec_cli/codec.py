@@ -14,21 +14,18 @@ from .bitstream import (
     BitBudget,
     ChannelCoding,
     Header,
-    RateMode,
     StreamParameters,
     StreamReader,
     StreamWriter,
     Trailer,
-    largest_experts,
 )
 from .errors import DeviceError, UsageError, WeightsError
 from .model.codec_model import CodecModel
 from .model.weights import load_weights
+from .search import DEFAULT_EFFORT, DEFAULT_KBPS, EncoderSettings, RatePlan
 from .stream_decoder import StreamDecoder
-from .stream_encoder import StreamEncoder
+from .stream_encoder import PlanMaker, StreamEncoder
 from .weights_files import find_weights
-
-DEFAULT_KBPS = 2.67
 
 
 def choose_device(name: str) -> torch.device:
@@ -85,13 +82,40 @@ class Codec:
 
         Raises UsageError where both or impossible values are given.
         """
-        if kbps is not None and experts is not None:
-            raise UsageError("give either a rate in kbps or a number of experts, not both")
-        if experts is not None:
-            if not 0 <= experts <= self.parameters.experts:
-                raise UsageError(f"experts must be 0 to {self.parameters.experts}, not {experts}")
-            return experts * channels
-        return largest_experts(DEFAULT_KBPS if kbps is None else kbps, self.parameters, channels)
+        total = EncoderSettings(kbps=kbps, experts=experts).total_experts(self.parameters, channels)
+        assert total is not None
+        return total
+
+    def header(
+        self,
+        sample_rate: int,
+        channels: int,
+        settings: EncoderSettings,
+        *,
+        dual_mono: bool = False,
+        total_samples: int | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Header:
+        """The header of a stream to be made with these settings. Raises UsageError."""
+        if channels not in (1, 2):
+            raise UsageError(f"one or two channels can be encoded, not {channels}: mix them down first")
+        coding = ChannelCoding.MONO
+        if channels == 2:
+            coding = ChannelCoding.DUAL_MONO if dual_mono else ChannelCoding.LEFT_RIGHT
+        signals = 2 if coding == ChannelCoding.LEFT_RIGHT else 1
+        settings.check(self.parameters, signals)
+        return Header(
+            parameters=self.parameters,
+            fingerprint=self.fingerprint,
+            original_rate=sample_rate,
+            channels=channels,
+            channel_coding=coding,
+            rate_mode=settings.rate_mode,
+            experts_total=settings.total_experts(self.parameters, signals),
+            nominal_bits_per_second=settings.nominal_bits_per_second,
+            total_samples=total_samples,
+            tags=tuple((tags or {}).items()),
+        )
 
     def encoder(
         self,
@@ -99,35 +123,41 @@ class Codec:
         sample_rate: int,
         channels: int,
         *,
-        kbps: float | None = None,
-        experts: int | None = None,
+        settings: EncoderSettings | None = None,
         dual_mono: bool = False,
         total_samples: int | None = None,
         tags: Mapping[str, str] | None = None,
+        plan: RatePlan | None = None,
     ) -> StreamEncoder:
         """An encoder that takes blocks of audio and writes a stream to `file` (pipes included).
 
-        channels: 1 or 2. dual_mono: both channels are equal, code one. Raises UsageError.
+        channels: 1 or 2. dual_mono: both channels are equal, code one. plan: from `planner`, where the
+        audio can be read twice; without it an average rate is kept with half a minute in view. Raises
+        UsageError.
         """
-        if channels not in (1, 2):
-            raise UsageError(f"one or two channels can be encoded, not {channels}: mix them down first")
-        coding = ChannelCoding.MONO
-        if channels == 2:
-            coding = ChannelCoding.DUAL_MONO if dual_mono else ChannelCoding.LEFT_RIGHT
-        total = self.total_experts(2 if coding == ChannelCoding.LEFT_RIGHT else 1, kbps, experts)
-        header = Header(
-            parameters=self.parameters,
-            fingerprint=self.fingerprint,
-            original_rate=sample_rate,
-            channels=channels,
-            channel_coding=coding,
-            rate_mode=RateMode.CONSTANT,
-            experts_total=total,
-            nominal_bits_per_second=round(1000 * kbps) if kbps is not None else 0,
-            total_samples=total_samples,
-            tags=tuple((tags or {}).items()),
+        settings = settings or EncoderSettings()
+        header = self.header(
+            sample_rate, channels, settings, dual_mono=dual_mono, total_samples=total_samples, tags=tags
         )
-        return StreamEncoder(self, StreamWriter(file, header))
+        return StreamEncoder(self, StreamWriter(file, header), settings, plan)
+
+    def planner(
+        self,
+        sample_rate: int,
+        channels: int,
+        *,
+        settings: EncoderSettings,
+        dual_mono: bool = False,
+        tags: Mapping[str, str] | None = None,
+    ) -> PlanMaker:
+        """A first pass for an average rate: takes the blocks that `encoder` will, and gives its plan.
+
+        Raises UsageError, also for settings that have nothing to plan.
+        """
+        if settings.average_kbps is None:
+            raise UsageError("only an average rate is planned ahead")
+        header = self.header(sample_rate, channels, settings, dual_mono=dual_mono, tags=tags)
+        return PlanMaker(self, header, settings)
 
     def encode(
         self,
@@ -136,9 +166,17 @@ class Codec:
         *,
         kbps: float | None = None,
         experts: int | None = None,
+        average_kbps: float | None = None,
+        quality: float | None = None,
+        max_kbps: float | None = None,
+        effort: int = DEFAULT_EFFORT,
         tags: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Audio (n,) or (n, channels), floats of full scale 1, to the bytes of a `.swc` file."""
+        """Audio (n,) or (n, channels), floats of full scale 1, to the bytes of a `.swc` file.
+
+        One of kbps, experts (both constant), average_kbps and quality (0..10) sets the rate; max_kbps is a
+        ceiling for the last two. effort: 0 (fastest) to 3. Raises UsageError.
+        """
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim == 1:
             audio = audio[:, None]
@@ -146,17 +184,24 @@ class Codec:
             raise UsageError(f"audio must be (n,) or (n, channels), not {audio.shape}")
         if not np.isfinite(audio).all():
             raise UsageError("audio holds samples that are not finite")
-        dual = audio.shape[1] == 2 and bool((audio[:, 0] == audio[:, 1]).all())
+        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
+        channels = audio.shape[1]
+        dual = channels == 2 and bool((audio[:, 0] == audio[:, 1]).all())
+        plan = None
+        if settings.average_kbps is not None:
+            planner = self.planner(sample_rate, channels, settings=settings, dual_mono=dual, tags=tags)
+            planner.write(audio)
+            plan = planner.close()
         file = io.BytesIO()
         encoder = self.encoder(
             file,
             sample_rate,
-            audio.shape[1],
-            kbps=kbps,
-            experts=experts,
+            channels,
+            settings=settings,
             dual_mono=dual,
             total_samples=len(audio),
             tags=tags,
+            plan=plan,
         )
         encoder.write(audio)
         encoder.close()
@@ -207,4 +252,13 @@ class Codec:
         return (audio[:, 0] if decoder.channels == 1 else audio), decoder.sample_rate
 
 
-__all__ = ["BitBudget", "Codec", "StreamDecoder", "StreamEncoder", "Trailer", "choose_device"]
+__all__ = [
+    "DEFAULT_KBPS",
+    "BitBudget",
+    "Codec",
+    "EncoderSettings",
+    "StreamDecoder",
+    "StreamEncoder",
+    "Trailer",
+    "choose_device",
+]

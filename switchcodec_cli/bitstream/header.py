@@ -13,6 +13,7 @@ from itertools import product
 from ..errors import BadInputError, UsageError
 from .errors import TruncatedError
 from .parameters import MAX_PACKETS, MAX_SAMPLE_RATE, MAX_TOTAL_SAMPLES, StreamParameters, check_range
+from .rates import all_splits
 
 MAGIC = b"\x89SWC"
 MAJOR = 1
@@ -119,13 +120,28 @@ class Header:
 def keeps_constant_rate(
     parameters: StreamParameters, experts_total: int | None, codes: tuple[int, ...]
 ) -> bool:
-    """Whether codes use ``experts_total`` experts, or no more where a signal is silent or a copy."""
+    """Whether codes use ``experts_total`` experts, or no more bytes where a signal is silent or a copy.
+
+    What the shared quantizer of such a signal would have taken is free for another expert of the other one.
+    """
     if experts_total is None:
         return True
     chosen = [code for code in codes if code <= parameters.experts]
     if len(chosen) == len(codes):
         return sum(chosen) == experts_total
-    return sum(chosen) <= experts_total
+    free = len(codes) - len(chosen)
+    if sum(chosen) > experts_total + free:
+        return False
+    return sum(chosen) <= experts_total or (
+        parameters.packet_bytes(codes) <= _constant_bytes(parameters, experts_total, len(codes))
+    )
+
+
+@lru_cache(maxsize=64)
+def _constant_bytes(parameters: StreamParameters, experts_total: int, signals: int) -> int:
+    """The largest full packet of a constant rate whose signals are all coded."""
+    splits = all_splits(experts_total, parameters, signals)
+    return max(parameters.packet_bytes(codes) for codes in splits)
 
 
 @lru_cache(maxsize=64)

@@ -39,6 +39,7 @@ EXAMPLES = (
     ("swc encode talk.wav", "Writes talk.swc beside it."),
     ("swc encode song.flac small.swc --kbps 5.33", "At no more than 5.33 kbps, under another name."),
     ("swc encode recordings/ -o archive/", "A whole tree, mirrored; run again, it resumes."),
+    ("swc encode book.flac --abr 2 --effort 3", "2 kbps on average, bits where they help most, taking time."),
     ("ffmpeg -i talk.mp4 -f wav - | swc encode - talk.swc", "From a pipe, however long."),
 )
 
@@ -115,10 +116,20 @@ def _encode(
         rate, channels = reader.sample_rate, choose_channels(reader.channels, settings.channels, reader.name)
         total = reader.frames if trust_length else None
         dual_mono = channels == 2 and has_equal_channels(job.source, reader)
-        progress.start(reader.name, reader.frames / rate if reader.frames is not None else None)
+        seconds = reader.frames / rate if reader.frames is not None else None
         make_folder_for(job)
+        planner = settings.planner(codec, rate, channels, dual_mono) if os.path.isfile(job.source) else None
+        plan = None
+        if planner is not None:
+            progress.start(f"first pass: {reader.name}", seconds)
+            with AudioReader(job.source) as ahead:
+                for block in ahead.blocks():
+                    planner.write(mix(block, channels))
+                    progress.advance(len(block) / rate)
+            plan = planner.close()
+        progress.start(reader.name, seconds)
         with open_output(job.target, force) as file:
-            encoder = settings.encoder(codec, file, rate, channels, dual_mono, total)
+            encoder = settings.encoder(codec, file, rate, channels, dual_mono, total, plan)
             for block in reader.blocks():
                 encoder.write(mix(block, channels))
                 progress.advance(len(block) / rate)

@@ -14,7 +14,8 @@ from .options import channels_option
 if TYPE_CHECKING:
     from ..bitstream import Header
     from ..codec import Codec
-    from ..stream_encoder import StreamEncoder
+    from ..search import EncoderSettings, RatePlan
+    from ..stream_encoder import PlanMaker, StreamEncoder
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class EncodeSettings:
 
     kbps: float | None = None
     experts: int | None = None
+    abr: float | None = None
+    vbr: float | None = None
+    max_kbps: float | None = None
+    effort: int = 2
     channels: str = "auto"
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -31,13 +36,36 @@ class EncodeSettings:
         """Take the settings out of a command's options. Raises UsageError where they contradict."""
         options["tags"] = parse_tags(options.pop("tag"))
         settings = cls(**{entry.name: options.pop(entry.name) for entry in fields(cls)})
-        both = settings.kbps is not None and settings.experts is not None
-        check_usage(not both, "--kbps and --experts both set the rate: give one of them")
+        rates = ("kbps", "experts", "abr", "vbr")
+        given = [f"--{name}" for name in rates if getattr(settings, name) is not None]
+        several = (
+            f"{' and '.join(given)} {'both' if len(given) == 2 else 'all'} set the rate: give one of them"
+        )
+        check_usage(len(given) <= 1, several)
+        varies = settings.abr is not None or settings.vbr is not None
+        check_usage(
+            settings.max_kbps is None or varies,
+            "--max-kbps goes with --abr or --vbr; --kbps is a ceiling itself",
+        )
         return settings
+
+    @property
+    def of_codec(self) -> EncoderSettings:
+        """As the codec takes them. Raises UsageError."""
+        from ..search import EncoderSettings
+
+        return EncoderSettings(self.kbps, self.experts, self.abr, self.vbr, self.max_kbps, self.effort)
 
     def check(self, codec: Codec) -> None:
         """Raises UsageError where no input at all could be coded this way."""
-        codec.total_experts(1, self.kbps, self.experts)
+        self.of_codec.check(codec.parameters, 1)
+
+    def planner(self, codec: Codec, sample_rate: int, channels: int, dual_mono: bool) -> PlanMaker | None:
+        """What makes the plan for an average rate in a first pass over a file; None for other rates."""
+        if self.abr is None:
+            return None
+        settings = self.of_codec
+        return codec.planner(sample_rate, channels, settings=settings, dual_mono=dual_mono, tags=self.tags)
 
     def encoder(
         self,
@@ -47,27 +75,29 @@ class EncodeSettings:
         channels: int,
         dual_mono: bool,
         total_samples: int | None,
+        plan: RatePlan | None = None,
     ) -> StreamEncoder:
         """The encoder for one input of `channels` channels, 1 or 2."""
         return codec.encoder(
             file,
             sample_rate,
             channels,
-            kbps=self.kbps,
-            experts=self.experts,
+            settings=self.of_codec,
             dual_mono=dual_mono,
             total_samples=total_samples,
             tags=self.tags,
+            plan=plan,
         )
 
     def made(self, header: Header, codec: Codec) -> bool:
         """Whether a stream with this header is what these settings would give."""
-        from ..bitstream import RateMode
-
-        total = codec.total_experts(header.signals, self.kbps, self.experts)
+        settings = self.of_codec
+        total = settings.total_experts(codec.parameters, header.signals)
+        rate = header.nominal_bits_per_second
         return (
             (header.fingerprint, header.parameters) == (codec.fingerprint, codec.parameters)
-            and (header.rate_mode, header.experts_total) == (RateMode.CONSTANT, total)
+            and (header.rate_mode, header.experts_total) == (settings.rate_mode, total)
+            and (settings.constant or rate == settings.nominal_bits_per_second)
             and dict(header.tags) == self.tags
         )
 
@@ -100,6 +130,29 @@ _OPTIONS = (
         type=int,
         metavar="K",
         help="Instead of a rate: how many experts code each channel (0 is the least).",
+    ),
+    click.option(
+        "--abr",
+        type=float,
+        metavar="X",
+        help="Instead of a constant rate: X kbps on average, more where it helps most. A file is read twice; "
+        "a pipe is coded with half a minute in view.",
+    ),
+    click.option(
+        "--vbr",
+        type=float,
+        metavar="Q",
+        help="Instead of a rate: a quality from 0 to 10, with as many bits as each second needs.",
+    ),
+    click.option(
+        "--max-kbps", type=float, metavar="X", help="With --abr or --vbr: no second above this rate."
+    ),
+    click.option(
+        "--effort",
+        type=click.IntRange(0, 3),
+        default=2,
+        show_default=True,
+        help="How hard to search for the best codes: 0 is fastest, 3 is best.",
     ),
     channels_option,
     click.option(

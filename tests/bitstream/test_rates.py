@@ -20,6 +20,7 @@ from switchcodec_cli.bitstream import (
     split_experts,
     total_kbps,
 )
+from switchcodec_cli.bitstream.header import keeps_constant_rate
 from switchcodec_cli.errors import UsageError
 
 CASCADE = StreamParameters(44100, 1024, 43, 8, 1024, 2)
@@ -78,3 +79,23 @@ def test_splits() -> None:
 def test_nominal_label_is_in_proportion_to_the_bits() -> None:
     assert nominal_kbps(SHIPPED, 9) == pytest.approx(8)
     assert nominal_kbps(StreamParameters(44100, 512, 86, 8, 2), 9) == pytest.approx(0.8)
+
+
+def test_the_free_shared_quantizer_of_a_copy_buys_an_expert_where_the_packet_grows_no_larger() -> None:
+    copy, silent = SHIPPED.copy_code, SHIPPED.silent_code
+    for total in range(17):
+        largest = max(SHIPPED.packet_bytes(codes) for codes in all_splits(total, SHIPPED, 2))
+        for codes in [(k, other) for k in range(9) for other in (copy, silent)]:
+            allowed = keeps_constant_rate(SHIPPED, total, codes)
+            assert allowed == keeps_constant_rate(SHIPPED, total, (codes[0], copy))
+            if codes[0] <= total:
+                assert allowed
+            elif allowed:
+                assert codes[0] == total + 1
+                assert SHIPPED.packet_bytes(codes) <= largest
+    assert keeps_constant_rate(SHIPPED, 4, (5, copy))  # 4 + 3 bits of rank less than two masks of two
+    assert keeps_constant_rate(SHIPPED, 4, (silent, 5))
+    assert not keeps_constant_rate(SHIPPED, 4, (6, copy))
+    assert not keeps_constant_rate(SHIPPED, 0, (1, copy))  # its rank would take one byte more
+    assert not keeps_constant_rate(SHIPPED, 2, (3,))
+    assert keeps_constant_rate(SHIPPED, None, (8, 8))

@@ -1,0 +1,85 @@
+"""How close what the decoder makes of latents comes to the input, judged on magnitudes alone.
+
+No phase search is run: distances of log-mel spectra in two resolutions of frequency, and of the bins of the
+log-magnitude spectrum, the low ones weighing most, as they do to the ear.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..model.codec_model import CodecModel
+from ..model.config import SpectralConfig
+from ..model.spectral import Analysis
+from ..training.losses import mel_filters
+
+MEL_BANDS = (80, 160)
+MEL_FLOOR = 1e-4
+BIN_WEIGHTS = ((2750.0, 20.0), (5500.0, 8.0), (math.inf, 1.0))  # up to so many Hz
+
+
+@dataclass
+class Target:
+    """What the decoded latents should sound like; every field is indexed by signal and frame first."""
+
+    mel: Tensor  # (B, T, n, bands)
+    bins: Tensor  # (B, T, n, bins)
+
+    def span(self, start: int, stop: int) -> Target:
+        """The frames from `start` to `stop`."""
+        return Target(self.mel[:, start:stop], self.bins[:, start:stop])
+
+
+class Likeness:
+    """Measures decoded latents against the input."""
+
+    def __init__(self, model: CodecModel):
+        self.model = model
+        self.spectral = model.config.backbone == "spectral"
+        if self.spectral:
+            analysis = model.analysis
+        else:
+            analysis = Analysis(SpectralConfig(window_length=4 * model.hop, hop_length=model.hop))
+        self.analysis = analysis.to(next(model.parameters()).device)
+        self.floor = self.analysis.config.floor
+        device = self.analysis.window.device
+        length, rate = self.analysis.config.window_length, model.config.sample_rate
+        filters = torch.cat([mel_filters(bands, length, rate) for bands in MEL_BANDS])
+        self.filters = filters.mT.contiguous().to(device)  # (bins, bands)
+        frequency = torch.linspace(0, rate / 2, self.analysis.bins, device=device)
+        weight = torch.zeros_like(frequency)
+        for limit, value in reversed(BIN_WEIGHTS):
+            weight[frequency < limit] = value
+        self.weight = weight / weight.mean() / math.log(10)
+
+    @property
+    def context(self) -> int:
+        """Latent frames to each side that the magnitudes of a frame depend on."""
+        return self.model.decoder.context + (0 if self.spectral else 2)
+
+    def target(self, magnitude: Tensor) -> Target:
+        """From the magnitudes of the input, (B, T, n, bins)."""
+        return Target(
+            (magnitude @ self.filters).clamp_(min=MEL_FLOOR).log10_(), magnitude.clamp(min=self.floor).log_()
+        )
+
+    def magnitude(self, audio: Tensor) -> Tensor:
+        """Magnitudes of audio (B, T, hop): (B, T, n, bins), right but for the frames at both ends."""
+        return self.analysis.magnitude(audio.flatten(1)).unflatten(1, (audio.shape[1], -1))
+
+    def decoded(self, z: Tensor) -> Tensor:
+        """Log-magnitudes that latents (B, T, D) decode to, (B, T, n, bins)."""
+        out = self.model.decoder(z)
+        if self.spectral:
+            return self.analysis.restore(out).clamp(max=8).unflatten(1, (z.shape[1], -1))
+        return self.magnitude(out).clamp(min=self.floor).log()
+
+    def distance(self, decoded: Tensor, target: Target) -> Tensor:
+        """Distance of each frame, (B, T), for log-magnitudes (B, T, n, bins)."""
+        mel = (decoded.exp() @ self.filters).clamp(min=MEL_FLOOR).log10()
+        mel_distance = (mel - target.mel).abs().mean((2, 3))
+        return mel_distance + ((decoded - target.bins).abs() * self.weight).mean((2, 3))

@@ -1,0 +1,79 @@
+"""How much each window gains from more experts, and how much of it can be heard."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..model.revq import ResidualExpertQuantizer
+from .likeness import Likeness, Target
+
+# Errors in a faint window are heard less. Weight by level: linear in dB between these (dBFS, RMS).
+FAINT, LOUD = -70.0, -20.0
+LEAST_WEIGHT = 0.05
+
+
+def audibility(energy: np.ndarray) -> np.ndarray:
+    """Weights 0.05..1 for the errors of windows with these mean squares (full scale 1)."""
+    level = 10 * np.log10(energy + 1e-12)
+    return np.clip((level - FAINT) / (LOUD - FAINT), LEAST_WEIGHT, 1)
+
+
+class Need:
+    """Distortion by number of experts, measured by decoding with the router's choice."""
+
+    def __init__(self, quantizer: ResidualExpertQuantizer, likeness: Likeness):
+        self.quantizer, self.likeness = quantizer, likeness
+        self.experts = len(quantizer.experts)
+        parts = (0, 1 / 4, 5 / 8, 1)
+        # decoded at these numbers of experts only; between them the residual of the latents tells
+        self.anchors = sorted({round(part * self.experts) for part in parts})
+
+    def tables(self, z: Tensor, target: Target) -> np.ndarray:
+        """Distortion of windows z (B, W, F, D) whose target has W * F frames: (B, W, Nr + 1)."""
+        batch, windows, frames, dimension = z.shape
+        flat = z.flatten(0, 1)
+        residuals, distances = [], {}
+        for count in range(self.experts + 1):
+            mask = self.quantizer.route(flat, torch.full((len(flat),), count, device=z.device))
+            quantized = quantize(self.quantizer, flat, mask)
+            residuals.append((flat - quantized).square().mean((1, 2)))
+            if count in self.anchors:
+                decoded = self.likeness.decoded(quantized.view(batch, -1, dimension))
+                distance = self.likeness.distance(decoded, target)
+                distances[count] = distance.view(batch * windows, frames).mean(1)
+        residual = torch.stack(residuals, 1).double().cpu().numpy()  # (B * W, Nr + 1)
+        decoded = {count: distance.double().cpu().numpy() for count, distance in distances.items()}
+        return interpolate(residual, decoded).reshape(batch, windows, -1)
+
+
+def interpolate(residual: np.ndarray, distances: dict[int, np.ndarray]) -> np.ndarray:
+    """Distances (N, Nr + 1), falling, through those known at some counts, shaped as the residuals are.
+
+    residual: (N, Nr + 1); distances: by number of experts, (N,) each, the least and the largest included.
+    """
+    anchors = sorted(distances)
+    table = np.empty_like(residual)
+    ceiling = distances[anchors[0]]
+    table[:, anchors[0]] = ceiling
+    for low, high in pairwise(anchors):
+        floor = np.minimum(distances[high], ceiling)
+        span = np.maximum(residual[:, low] - residual[:, high], 1e-12)
+        share = np.clip((residual[:, low : high + 1] - residual[:, high, None]) / span[:, None], 0, 1)
+        share = np.minimum.accumulate(share, 1)
+        table[:, low : high + 1] = floor[:, None] + (ceiling - floor)[:, None] * share
+        ceiling = table[:, high]
+    return table
+
+
+def quantize(quantizer: ResidualExpertQuantizer, z: Tensor, mask: Tensor) -> Tensor:
+    """What greedy codes of windows z (B, T, D) within masks (B, Nr) decode to, (B, T, D)."""
+    _, total = quantizer.shared.encode(z)
+    for number, expert in enumerate(quantizer.experts):
+        rows = mask[:, number]
+        if rows.any():
+            total[rows] += expert.encode(z[rows] - total[rows])[1]
+    return total
