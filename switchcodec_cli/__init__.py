@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Codec", "__version__"]
+__all__ = ["Codec", "EncoderSettings", "__version__"]
 
 if TYPE_CHECKING:
-    from .codec import Codec
+    from .codec import Codec, EncoderSettings
 
 
 def __getattr__(name: str):
     # Lazy, so that `swc --help` and `swc info` never pay for importing torch.
-    if name == "Codec":
-        from .codec import Codec
+    if name in ("Codec", "EncoderSettings"):
+        from . import codec
 
-        return Codec
+        return getattr(codec, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

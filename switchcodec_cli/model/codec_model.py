@@ -44,8 +44,6 @@ class CodecModel(nn.Module):
         """
         if self.config.backbone == "spectral":
             magnitude = self.analysis.restore(self.decoder(z)).clamp_(max=8).exp_()
-            # what was coded as silence is silence, not a hiss at the floor
-            magnitude = torch.where(magnitude > 1.5 * self.config.spectral.floor, magnitude, 0)
             result = magnitude.unflatten(1, (z.shape[1], -1))  # (B, T, spectra, bins)
         else:
             result = self.decoder(z)  # (B, T, hop)

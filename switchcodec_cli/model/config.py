@@ -31,7 +31,8 @@ class SpectralConfig:
     window_length: int = 2048
     hop_length: int = 512
     spectra_per_frame: int = 2
-    floor: float = 1e-3  # magnitudes below are coded as silence
+    floor: float = 1e-3  # magnitudes below look all the same to the encoder
+    output_floor: float = 1e-4  # and the decoder says what usually lies there, down to this
     width: int = 384
     encoder_blocks: int = 6
     decoder_blocks: int = 6
@@ -132,6 +133,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "hop_length": (1, 65535),
     "spectra_per_frame": (1, 64),
     "floor": (1e-9, 1.0),
+    "output_floor": (1e-9, 1.0),
     "width": (1, 65536),
     "encoder_blocks": (0, 256),
     "decoder_blocks": (0, 256),

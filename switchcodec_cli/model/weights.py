@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import WeightsError
+from ..files import atomic_output
 from ..weights_files import FORMAT
 from .codec_model import CodecModel
 from .config import ModelConfig
@@ -37,9 +38,8 @@ def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -
         "config": json.dumps(model.config.to_dict(), sort_keys=True),
         "provenance": json.dumps(dict(provenance), sort_keys=True),
     }
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata=metadata)
-    temporary.replace(path)
+    with atomic_output(path, force=True) as file:
+        file.write(save(tensors, metadata=metadata))
     return fingerprint(model.config, tensors)
 
 

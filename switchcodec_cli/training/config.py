@@ -37,6 +37,8 @@ class LossConfig:
     # on the audio that comes out of the phase search; 0 leaves the search out of the step
     output: float = 0.0
     output_iterations: int = 8
+    output_graded: int = 0  # further rounds of the search that gradients pass through
+    loudness: float = 0.0  # share of loudness beside logarithms in the term of the output
     adversarial: float = 1.0
     feature_matching: float = 2.0
 

@@ -32,6 +32,11 @@ def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
     return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
 
 
+# loudness grows with about this power of the sound pressure (Stevens' law is 0.6 of pressure, 0.3 of power;
+# hearing models at the level of bands go lower)
+LOUDNESS_EXPONENT = 0.3
+
+
 class MagnitudeLoss(nn.Module):
     """L1 between log-mel spectra in several band counts, and between weighted log-magnitudes."""
 
@@ -63,32 +68,42 @@ class MagnitudeLoss(nn.Module):
 class WaveformLoss(nn.Module):
     """Multi-scale mel distance of waveforms: the mean over scales of the L1 of log10 mel magnitudes.
 
+    With `loudness`, so many times the L1 of the bands' loudness on top: logarithms weigh a whisper in the
+    background like the voice in front of it, the ear does not.
+
     The scales of DAC (Kumar et al. 2023) are windows of 32 to 2048 samples with 5 to 320 bands.
     """
 
     SCALES = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 
-    def __init__(self, sample_rate: int, scales: tuple[tuple[int, int], ...] = SCALES):
+    def __init__(
+        self, sample_rate: int, scales: tuple[tuple[int, int], ...] = SCALES, loudness: float = 0.0
+    ):
         super().__init__()
+        self.loudness = loudness
         self.lengths = [length for length, _ in scales]
         for length, bands in scales:
             filters = mel_filters(bands, length, sample_rate)
             self.register_buffer(f"filters{length}", filters.mT.contiguous(), persistent=False)
             self.register_buffer(f"window{length}", torch.hann_window(length), persistent=False)
 
-    def mel(self, audio: Tensor, length: int) -> Tensor:
-        """Audio (B, L) -> log10 mel magnitudes (B, frames, bands)."""
+    def bands(self, audio: Tensor, length: int) -> Tensor:
+        """Audio (B, L) -> mel magnitudes (B, frames, bands), at least 1e-4."""
         window = getattr(self, f"window{length}")
         magnitude = torch.fft.rfft(audio.unfold(-1, length, length // 4) * window).abs()
         with torch.autocast(audio.device.type, torch.bfloat16):
             bands = magnitude @ getattr(self, f"filters{length}")
-        return bands.float().clamp(min=1e-4).log10()
+        return bands.float().clamp(min=1e-4)
 
     def forward(self, predicted: Tensor, audio: Tensor) -> Tensor:
         """Audio (B, L) both -> the mean over scales."""
         total = audio.new_zeros(())
         for length in self.lengths:
             with torch.no_grad():
-                wanted = self.mel(audio, length)
-            total = total + (self.mel(predicted, length) - wanted).abs().mean()
+                wanted = self.bands(audio, length)
+            bands = self.bands(predicted, length)
+            total = total + (bands.log10() - wanted.log10()).abs().mean()
+            if self.loudness:
+                louder = bands.pow(LOUDNESS_EXPONENT) - wanted.pow(LOUDNESS_EXPONENT)
+                total = total + self.loudness * louder.abs().mean()
         return total / len(self.lengths)

@@ -39,9 +39,11 @@ class Objective(nn.Module):
         if self.spectral:
             spectral = model.config.spectral
             self.distance = MagnitudeLoss(
-                config, spectral.window_length, model.config.sample_rate, spectral.floor
+                config, spectral.window_length, model.config.sample_rate, spectral.output_floor
             )
-            self.output = WaveformLoss(model.config.sample_rate, ((512, 80), (1024, 120), (2048, 150)))
+            self.output = WaveformLoss(
+                model.config.sample_rate, ((512, 80), (1024, 120), (2048, 150)), config.loudness
+            )
         else:
             self.distance = WaveformLoss(model.config.sample_rate)
 
@@ -67,8 +69,8 @@ class Objective(nn.Module):
     def output_distance(self, magnitude: Tensor, audio: Tensor) -> Tensor:
         """Distance between the audio that the phase search makes of magnitudes (B, T, bins) and the true one.
 
-        The phases are searched without gradient; through them the magnitudes learn what survives the
-        overlap of neighbouring spectra.
+        The phases are searched without gradient but for the last `output_graded` rounds; through them the
+        magnitudes learn what survives the overlap of neighbouring spectra.
         """
         spectral = self.model.config.spectral
         search = PhaseSearch(
@@ -81,6 +83,11 @@ class Objective(nn.Module):
         with torch.no_grad():
             spectra = search.common.push(magnitude * search.start(magnitude.shape[1]), magnitude, True)[0]
             phasor = spectra / spectra.abs().clamp(min=1e-9)
+        for _ in range(self.config.output_graded):
+            samples = search.transform.overlap_add(magnitude * phasor)
+            frames = samples.unfold(-1, spectral.window_length, spectral.hop_length)
+            consistent = torch.fft.rfft(frames * search.transform.window)
+            phasor = consistent / consistent.abs().clamp(min=1e-4)
         predicted = search.synthesise(magnitude * phasor)
         # the ends of an item lack their neighbours
         edge = spectral.window_length
@@ -109,7 +116,9 @@ class Objective(nn.Module):
             if config.output:
                 terms["output"] = self.output_distance(restored.clamp(max=8).exp(), audio)
                 loss = loss + config.output * terms["output"]
+            # discriminators see what the encoder sees, cut at its floor
             target = self.model.analysis.standardise(target)
+            predicted = self.model.analysis.standardise(restored.clamp(max=8).exp())
         else:
             predicted = predicted.flatten(1)
             mel = self.distance(predicted, target)
