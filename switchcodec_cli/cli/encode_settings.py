@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from .failures import check_usage
-from .options import channels_option
+from .options import channels_option, effort_option
 
 if TYPE_CHECKING:
     from ..bitstream import Header
@@ -147,13 +147,7 @@ _OPTIONS = (
     click.option(
         "--max-kbps", type=float, metavar="X", help="With --abr or --vbr: no second above this rate."
     ),
-    click.option(
-        "--effort",
-        type=click.IntRange(0, 3),
-        default=2,
-        show_default=True,
-        help="How hard to search for the best codes: 0 is fastest, 3 is best.",
-    ),
+    effort_option,
     channels_option,
     click.option(
         "--tag", multiple=True, metavar="KEY=VALUE", help="Store a note in the file; may be repeated."

@@ -15,6 +15,7 @@ from .options import (
     Command,
     channels_option,
     device_option,
+    effort_option,
     force_option,
     phase_iterations_option,
     quiet_option,
@@ -25,6 +26,7 @@ from .progress import Progress
 EXAMPLES = (
     ("swc eval speech.wav", "A table of rate against quality at four rates."),
     ("swc eval valid/ --kbps 1.78,2.67 --no-visqol --workers 2", "A tree, a mean for each of its folders."),
+    ("swc eval valid/ --sweep --plot curves.png", "Every effort, an average rate, and a constant quality."),
     ("swc eval valid/ --plot curves.png --json > figures.json", "A picture, and every figure of every file."),
 )
 DEFAULT_RATES = "0.89,2.67,5.33,8"
@@ -53,6 +55,12 @@ class Rates(click.ParamType):
 @click.option(
     "--kbps", type=Rates(), default=DEFAULT_RATES, show_default=True, help="Rates, separated by commas."
 )
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Several curves: a constant rate at every effort, an average rate, and a constant quality.",
+)
+@effort_option
 @click.option("--no-pesq", is_flag=True, help="Leave PESQ out.")
 @click.option("--no-stoi", is_flag=True, help="Leave STOI out.")
 @click.option("--no-visqol", is_flag=True, help="Leave ViSQOL out, the slowest.")
@@ -74,7 +82,7 @@ def evaluate(context: click.Context, references: tuple[str, ...], **options: Any
     REF are audio files and folders. Mel distance, STFT distance and SI-SDR are always measured; PESQ, STOI
     and ViSQOL where their packages are installed (switchcodec-cli[eval]).
     """
-    from ..evaluation import available_metrics, plot_rate_quality, rate_quality
+    from ..evaluation import available_metrics, plot_rate_quality, rate_quality, sweep_points
 
     wanted = [name for name in available_metrics() if not options.get(f"no_{name}", False)]
     plot, as_json = options["plot"], options["as_json"]
@@ -97,15 +105,18 @@ def evaluate(context: click.Context, references: tuple[str, ...], **options: Any
         def on_row(row: Row, done: int, total: int) -> None:
             progress.advance(row.seconds)
             scores = " ".join(f"{name} {value:.3f}" for name, value in row.scores.items())
-            progress.say(f"{done}/{total} {row.file}: {row.kbps:.3f} kbps, {scores}")
+            curve = f"{row.curve}, {row.setting}: " if row.curve else ""
+            progress.say(f"{done}/{total} {row.file}: {curve}{row.kbps:.3f} kbps, {scores}")
 
+        effort, rates = options["effort"], options["kbps"]
         result = rate_quality(
             codec,
             references,
-            options["kbps"],
+            sweep_points(rates, effort) if options["sweep"] else rates,
             metrics=wanted,
             channels=options["channels"],
             workers=options["workers"],
+            encode_options={"effort": effort},
             decode_options={"phase_iterations": options["phase_iterations"]},
             on_row=on_row,
         )

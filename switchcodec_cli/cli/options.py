@@ -45,6 +45,13 @@ channels_option = click.option(
     show_default=True,
     help="auto keeps mono and stereo, and refuses more channels; the others mix down (or up).",
 )
+effort_option = click.option(
+    "--effort",
+    type=click.IntRange(0, 3),
+    default=2,
+    show_default=True,
+    help="How hard to search for the best codes: 0 is fastest, 3 is best.",
+)
 phase_iterations_option = click.option(
     "--phase-iterations",
     type=click.IntRange(0, 1000),

@@ -1,11 +1,20 @@
 """Measures of quality, and tables of quality against rate; torch is imported when something is measured."""
 
 from .metrics import LOWER_IS_BETTER, METRICS, available_metrics, choose_metrics, measure
-from .rate_quality import RateQuality, Row, find_audio_files, plot_rate_quality, rate_quality
+from .rate_quality import (
+    Point,
+    RateQuality,
+    Row,
+    find_audio_files,
+    plot_rate_quality,
+    rate_quality,
+    sweep_points,
+)
 
 __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
+    "Point",
     "RateQuality",
     "Row",
     "available_metrics",
@@ -14,4 +23,5 @@ __all__ = [
     "measure",
     "plot_rate_quality",
     "rate_quality",
+    "sweep_points",
 ]

@@ -43,13 +43,33 @@ class EncoderDecoder(Protocol):
 
 
 @dataclass(frozen=True)
+class Point:
+    """One way to encode, a point of a curve of quality against rate."""
+
+    curve: str
+    """Name of the curve, "" where there is one only."""
+    setting: str
+    """What is asked for, in few characters: a rate in kbps, or "Q" and a quality."""
+    options: Mapping[str, Any]
+    """Keyword arguments for the codec's `encode`."""
+    asked_kbps: float | None = None
+
+    @classmethod
+    def at_rate(cls, kbps: float, curve: str = "", name: str = "kbps", **options: Any) -> Point:
+        """A rate that is given to the codec as the argument called `name`."""
+        return cls(curve, f"{kbps:g}", {name: kbps, **options}, float(kbps))
+
+
+@dataclass(frozen=True)
 class Row:
-    """One file at one rate."""
+    """One file at one point."""
 
     file: str
     kind: str
     """Name of the folder the file lies in."""
-    asked_kbps: float
+    curve: str
+    setting: str
+    asked_kbps: float | None
     kbps: float
     """Real rate: all bytes of the `.swc` file over the duration."""
     size: int
@@ -62,7 +82,7 @@ class Row:
 
 @dataclass
 class RateQuality:
-    """All rows of a run, in the order of files and then rates, and the files that failed."""
+    """All rows of a run, in the order of files and then points, and the files that failed."""
 
     metrics: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
@@ -70,7 +90,7 @@ class RateQuality:
     """File: what was wrong with it, one line."""
 
     def means(self) -> list[dict[str, Any]]:
-        """Per kind and rate, then over all kinds (kind "all") where there are several.
+        """Per kind and point, then over all kinds (kind "all") where there are several.
 
         Scores are means over files that have one; kbps is all bits over all time.
         """
@@ -80,13 +100,15 @@ class RateQuality:
             groups.append(("all", self.rows))
         result = []
         for kind, rows in groups:
-            for asked in dict.fromkeys(row.asked_kbps for row in rows):
-                group = [row for row in rows if row.asked_kbps == asked]
+            for curve, setting in dict.fromkeys((row.curve, row.setting) for row in rows):
+                group = [row for row in rows if (row.curve, row.setting) == (curve, setting)]
                 seconds = sum(row.seconds for row in group)
                 result.append(
                     {
                         "kind": kind,
-                        "asked_kbps": asked,
+                        "curve": curve,
+                        "setting": setting,
+                        "asked_kbps": group[0].asked_kbps,
                         "kbps": 8e-3 * sum(row.size for row in group) / seconds,
                         "files": len(group),
                         "seconds": seconds,
@@ -109,9 +131,11 @@ class RateQuality:
         )
 
     def table(self) -> Table:
-        """The means, one line per kind and rate."""
+        """The means, one line per kind and point."""
         table = Table(title="Rate and quality")
-        table.add_column("kind")
+        several = any(row.curve for row in self.rows)
+        for title in ("kind", "curve")[: 1 + several]:
+            table.add_column(title, no_wrap=True)
         for title in ("asked kbps", "real kbps", "files"):
             table.add_column(title, justify="right")
         for name in self.metrics:
@@ -119,12 +143,13 @@ class RateQuality:
             table.add_column(f"{TITLES[name]} {arrow}", justify="right", no_wrap=True)
         previous = None
         for mean in self.means():
-            if previous not in (None, mean["kind"]):
+            group = [mean["kind"], mean["curve"]][: 1 + several]
+            if previous not in (None, group):
                 table.add_section()
             scores = [_cell(mean["scores"][name], _DECIMALS.get(name, 3)) for name in self.metrics]
-            kind = mean["kind"] if mean["kind"] != previous else ""
-            table.add_row(kind, f"{mean['asked_kbps']:g}", f"{mean['kbps']:.3f}", str(mean["files"]), *scores)
-            previous = mean["kind"]
+            names = [""] * len(group) if group == previous else group
+            table.add_row(*names, mean["setting"], f"{mean['kbps']:.3f}", str(mean["files"]), *scores)
+            previous = group
         return table
 
 
@@ -148,10 +173,28 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
+    """The curves that an encoder of this project can take: a constant rate at every effort, an average rate
+    and a constant quality at the given one."""
+    from ..search import BEST_QUALITY, EFFORTS
+
+    points = [
+        Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates
+    ]
+    points += [
+        Point.at_rate(rate, f"average, effort {effort}", "average_kbps", effort=effort) for rate in rates
+    ]
+    qualities = [part * BEST_QUALITY for part in (0, 0.25, 0.5, 0.75, 1)]
+    return points + [
+        Point(f"quality, effort {effort}", f"Q {quality:g}", {"quality": quality, "effort": effort})
+        for quality in qualities
+    ]
+
+
 def rate_quality(
     codec: EncoderDecoder,
     paths: Iterable[str | os.PathLike[str]],
-    kbps: Sequence[float],
+    points: Sequence[float | Point],
     *,
     metrics: Sequence[str] | None = None,
     channels: str = "auto",
@@ -160,12 +203,12 @@ def rate_quality(
     decode_options: Mapping[str, Any] | None = None,
     on_row: Callable[[Row, int, int], None] | None = None,
 ) -> RateQuality:
-    """Encode every file at every rate, decode the bytes, and measure what came back.
+    """Encode every file at every point, decode the bytes, and measure what came back.
 
     Args:
         codec: encodes and decodes; its bytes are counted, so they must be the whole file.
         paths: files and folders. A file's kind is the name of the folder it lies in.
-        kbps: rates to ask for.
+        points: rates in kbps to ask for, or other ways to encode.
         metrics: names from `METRICS`; default all that are installed.
         channels: "auto", "mono" or "stereo", as in encoding.
         workers: processes that measure beside the codec; 1 measures in this one.
@@ -178,11 +221,15 @@ def rate_quality(
         UsageError: an unknown metric or no rate.
         BadInputError: a path does not exist.
     """
-    if not kbps:
+    if not points:
         raise UsageError("there is no rate to measure at")
-    files, rates = find_audio_files(paths), list(dict.fromkeys(kbps))
+    distinct: dict[tuple[str, str], Point] = {}
+    for each in points:
+        point = each if isinstance(each, Point) else Point.at_rate(each)
+        distinct.setdefault((point.curve, point.setting), point)
+    files = find_audio_files(paths)
     result = RateQuality(choose_metrics(metrics))
-    total, done = len(files) * len(rates), 0
+    total, done = len(files) * len(distinct), 0
 
     def finish(row: Row, scores: dict[str, float]) -> None:
         nonlocal done
@@ -203,7 +250,7 @@ def rate_quality(
         for file in files:
             try:
                 for row, reference, decoded, sample_rate in _coded(
-                    codec, file, rates, channels, encode_options or {}, decode_options or {}
+                    codec, file, distinct.values(), channels, encode_options or {}, decode_options or {}
                 ):
                     if pool is None:
                         finish(row, measure(reference, decoded, sample_rate, result.metrics))
@@ -221,9 +268,14 @@ def rate_quality(
 
 
 def _coded(
-    codec: EncoderDecoder, file: Path, rates: list[float], channels: str, encode_options, decode_options
+    codec: EncoderDecoder,
+    file: Path,
+    points: Iterable[Point],
+    channels: str,
+    encode_options: Mapping[str, Any],
+    decode_options: Mapping[str, Any],
 ) -> Iterator[tuple[Row, np.ndarray, np.ndarray, int]]:
-    """A row without scores, the mono original and the mono decoded signal, for each rate."""
+    """A row without scores, the mono original and the mono decoded signal, for each point."""
     with AudioReader(file) as reader:
         sample_rate = reader.sample_rate
         count = choose_channels(reader.channels, channels, reader.name)
@@ -232,23 +284,26 @@ def _coded(
         raise BadInputError(f"{file}: holds no audio to measure")
     reference, seconds = audio.mean(axis=1), len(audio) / sample_rate
     kind = file.resolve().parent.name
-    for rate in rates:
+    for point in points:
         started = time.perf_counter()
-        data = codec.encode(audio if count > 1 else audio[:, 0], sample_rate, kbps=rate, **encode_options)
+        options = {**encode_options, **point.options}
+        data = codec.encode(audio if count > 1 else audio[:, 0], sample_rate, **options)
         encoded = time.perf_counter()
         decoded, decoded_rate = codec.decode(data, **decode_options)
         finished = time.perf_counter()
         if decoded_rate != sample_rate:
             raise SwcError(f"{file}: came back at {decoded_rate} Hz instead of {sample_rate} Hz")
         row = Row(
-            str(file), kind, float(rate), 8e-3 * len(data) / seconds, len(data), seconds,
-            encoded - started, finished - encoded, {},
+            str(file), kind, point.curve, point.setting, point.asked_kbps, 8e-3 * len(data) / seconds,
+            len(data), seconds, encoded - started, finished - encoded, {},
         )  # fmt: skip
         yield row, reference, decoded.mean(axis=1) if decoded.ndim == 2 else decoded, sample_rate
 
 
 def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:
-    """Draw every metric against the real rate, a line per kind, into a PNG, SVG or PDF file.
+    """Draw every metric against the real rate into a PNG, SVG or PDF file.
+
+    A line per kind; where there are several curves, a line per curve, and a row of pictures per kind.
 
     Raises:
         UsageError: matplotlib is not installed, the suffix is none it knows, or the file exists.
@@ -260,23 +315,42 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in ("png", "svg", "pdf"):
         raise UsageError(f"{path}: plots are written as .png, .svg or .pdf")
-    means = result.means()
-    columns = min(3, len(result.metrics))
-    lines = math.ceil(len(result.metrics) / columns)
-    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axis, name in zip(axes, result.metrics, strict=False):
-        for kind in dict.fromkeys(mean["kind"] for mean in means if mean["kind"] != "all"):
-            group = sorted((mean for mean in means if mean["kind"] == kind), key=lambda mean: mean["kbps"])
-            scores = [mean["scores"][name] for mean in group]
-            axis.plot([mean["kbps"] for mean in group], scores, marker="o", markersize=3, label=kind)
+    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for mean in result.means():
+        if mean["kind"] != "all":
+            lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
+    kinds = list(dict.fromkeys(kind for kind, _ in lines))
+    several = any(curve for _, curve in lines)
+    if several:
+        pictures = [(name, kind) for kind in kinds for name in result.metrics]
+        columns = len(result.metrics)
+    else:
+        pictures = [(name, None) for name in result.metrics]
+        columns = min(3, len(pictures))
+    rows = math.ceil(len(pictures) / columns) or 1
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (name, only) in zip(axes, pictures, strict=False):
+        for (kind, curve), means in lines.items():
+            if only not in (None, kind):
+                continue
+            means = sorted(means, key=lambda mean: mean["kbps"])
+            axis.plot(
+                [mean["kbps"] for mean in means],
+                [mean["scores"][name] for mean in means],
+                marker="o",
+                markersize=3,
+                linestyle="-" if curve.startswith("constant") or not curve else "--",
+                label=curve or kind,
+            )
         better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
-        axis.set(title=f"{TITLES[name]} ({better})", xlabel="kbps")
+        title = f"{TITLES[name]} ({better})" if only is None else f"{only}: {TITLES[name]} ({better})"
+        axis.set(title=title, xlabel="kbps")
         axis.grid(alpha=0.3)
-    for axis in axes[len(result.metrics) :]:
+    for axis in axes[len(pictures) :]:
         axis.remove()
-    if means:
-        axes[0].legend()
+    if lines:
+        axes[0].legend(fontsize="small")
     with atomic_path(path, force) as temporary:
         figure.savefig(temporary, format=suffix, dpi=120)
 

@@ -1,7 +1,8 @@
 """How close what the decoder makes of latents comes to the input, judged on magnitudes alone.
 
-No phase search is run: distances of log-mel spectra in two resolutions of frequency, and of the bins of the
-log-magnitude spectrum, the low ones weighing most, as they do to the ear.
+No phase search is run: distances of mel spectra in two resolutions of frequency, of their logarithms and of
+their loudness, and of the bins of the log-magnitude spectrum, the low ones weighing most, as they do to the
+ear. Logarithms weigh a whisper in the background like the voice in front of it; loudness makes up for that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from ..training.losses import mel_filters
 
 MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
+LOUDNESS_EXPONENT = 0.3  # of magnitudes
+LOUDNESS_SHARE, BINS_SHARE = 3.0, 0.25  # beside 1 for the logarithms of mel bands
 BIN_WEIGHTS = ((2750.0, 20.0), (5500.0, 8.0), (math.inf, 1.0))  # up to so many Hz
 
 
@@ -26,12 +29,13 @@ BIN_WEIGHTS = ((2750.0, 20.0), (5500.0, 8.0), (math.inf, 1.0))  # up to so many 
 class Target:
     """What the decoded latents should sound like; every field is indexed by signal and frame first."""
 
-    mel: Tensor  # (B, T, n, bands)
-    bins: Tensor  # (B, T, n, bins)
+    mel: Tensor  # log10 of mel bands, (B, T, n, bands)
+    loudness: Tensor  # of mel bands, (B, T, n, bands)
+    bins: Tensor  # log-magnitudes, (B, T, n, bins)
 
     def span(self, start: int, stop: int) -> Target:
         """The frames from `start` to `stop`."""
-        return Target(self.mel[:, start:stop], self.bins[:, start:stop])
+        return Target(self.mel[:, start:stop], self.loudness[:, start:stop], self.bins[:, start:stop])
 
 
 class Likeness:
@@ -45,7 +49,7 @@ class Likeness:
         else:
             analysis = Analysis(SpectralConfig(window_length=4 * model.hop, hop_length=model.hop))
         self.analysis = analysis.to(next(model.parameters()).device)
-        self.floor = self.analysis.config.floor
+        self.floor = self.analysis.config.output_floor
         device = self.analysis.window.device
         length, rate = self.analysis.config.window_length, model.config.sample_rate
         filters = torch.cat([mel_filters(bands, length, rate) for bands in MEL_BANDS])
@@ -54,7 +58,7 @@ class Likeness:
         weight = torch.zeros_like(frequency)
         for limit, value in reversed(BIN_WEIGHTS):
             weight[frequency < limit] = value
-        self.weight = weight / weight.mean() / math.log(10)
+        self.weight = BINS_SHARE * weight / weight.mean() / math.log(10)
 
     @property
     def context(self) -> int:
@@ -63,9 +67,9 @@ class Likeness:
 
     def target(self, magnitude: Tensor) -> Target:
         """From the magnitudes of the input, (B, T, n, bins)."""
-        return Target(
-            (magnitude @ self.filters).clamp_(min=MEL_FLOOR).log10_(), magnitude.clamp(min=self.floor).log_()
-        )
+        bands = (magnitude @ self.filters).clamp_(min=MEL_FLOOR)
+        bins = magnitude.clamp(min=self.floor).log_()
+        return Target(bands.log10(), bands.pow(LOUDNESS_EXPONENT), bins)
 
     def magnitude(self, audio: Tensor) -> Tensor:
         """Magnitudes of audio (B, T, hop): (B, T, n, bins), right but for the frames at both ends."""
@@ -80,6 +84,8 @@ class Likeness:
 
     def distance(self, decoded: Tensor, target: Target) -> Tensor:
         """Distance of each frame, (B, T), for log-magnitudes (B, T, n, bins)."""
-        mel = (decoded.exp() @ self.filters).clamp(min=MEL_FLOOR).log10()
-        mel_distance = (mel - target.mel).abs().mean((2, 3))
-        return mel_distance + ((decoded - target.bins).abs() * self.weight).mean((2, 3))
+        bands = (decoded.exp() @ self.filters).clamp(min=MEL_FLOOR)
+        mel = (bands.log10() - target.mel).abs().mean((2, 3))
+        loudness = (bands.pow(LOUDNESS_EXPONENT) - target.loudness).abs().mean((2, 3))
+        bins = ((decoded - target.bins).abs() * self.weight).mean((2, 3))
+        return mel + LOUDNESS_SHARE * loudness + bins

@@ -1,5 +1,6 @@
 """`info`, `verify`, `weights`, `eval`, `train`, `completion`, and the help of all commands."""
 
+import importlib.util
 import json
 import shlex
 import sys
@@ -137,6 +138,23 @@ def test_eval(swc, files):
     assert figures["files"][1]["size"] == Path("set/a.swc").stat().st_size
     assert "Mel" in swc("eval", "set/a.wav", "--kbps", "8", *options[2:]).out
     assert "list of rates" in swc("eval", "set", "--kbps", "high", code=2).err
+
+
+def test_eval_sweep(swc, files):
+    files.write("set/a.wav", 1.2)
+    plot = ("--plot", "curves.svg") if importlib.util.find_spec("matplotlib") else ()
+    options = ("--no-pesq", "--no-stoi", "--no-visqol", "--phase-iterations", "0")
+    result = swc("eval", "set", "--sweep", "--kbps", "2.67", "--effort", "0", *options, *plot, "--json")
+    (figures,) = result.records
+    curves = [(mean["curve"], mean["setting"]) for mean in figures["means"]]
+    assert curves == [
+        *((f"constant, effort {effort}", "2.67") for effort in range(4)),
+        ("average, effort 0", "2.67"),
+        *(("quality, effort 0", f"Q {quality}") for quality in ("0", "2.5", "5", "7.5", "10")),
+    ]
+    sizes = [row["size"] for row in figures["files"]]
+    assert sizes[4] * 8 / 1.2 <= 2670 and sizes[5:] == sorted(sizes[5:])
+    assert not plot or b"quality, effort 0" in Path("curves.svg").read_bytes()
 
 
 def test_train_and_resume(swc, files):

@@ -10,7 +10,8 @@ import soundfile
 from rich.console import Console
 
 from switchcodec_cli.errors import BadInputError, UsageError
-from switchcodec_cli.evaluation import find_audio_files, plot_rate_quality, rate_quality
+from switchcodec_cli.evaluation import Point, find_audio_files, plot_rate_quality, rate_quality, sweep_points
+from switchcodec_cli.search import EncoderSettings
 
 
 class Opus:
@@ -123,6 +124,34 @@ def test_bad_files_are_listed_and_the_others_go_on(folder):
     too_low = rate_quality(Opus(), [folder / "speech" / "one.wav"], [3], metrics=["mel"])
     assert list(too_low.errors.values()) == ["the lowest rate is 6 kbps"] and too_low.means() == []
     json.dumps(too_low.as_dict())
+
+
+def test_several_curves_have_names_of_their_own(folder):
+    points = [Point.at_rate(12, "low"), Point.at_rate(64, "high"), Point("high", "Q 3", {"kbps": 96})]
+    result = rate_quality(Opus(), [folder / "music"], [*points, points[0]], metrics=["mel"])
+    named = [(row.curve, row.setting, row.asked_kbps) for row in result.rows]
+    assert named == [("low", "12", 12), ("high", "64", 64), ("high", "Q 3", None)]
+    assert [(mean["curve"], mean["setting"]) for mean in result.means()] == [each[:2] for each in named]
+    assert result.rows[2].kbps > result.rows[1].kbps > result.rows[0].kbps
+    console = Console(width=120, file=io.StringIO())
+    console.print(result.table())
+    assert "curve" in console.file.getvalue() and "Q 3" in console.file.getvalue()
+    pytest.importorskip("matplotlib")
+    plot_rate_quality(result, folder / "curves.svg")
+    assert b"<svg" in (folder / "curves.svg").read_bytes()[:2000]
+
+
+def test_a_sweep_takes_every_effort_and_every_way_to_set_the_rate():
+    points = sweep_points([2.67, 8], 1)
+    assert [point.options for point in points[:8]] == [
+        {"kbps": rate, "effort": effort} for effort in range(4) for rate in (2.67, 8)
+    ]
+    assert [point.options for point in points[8:10]] == [
+        {"average_kbps": rate, "effort": 1} for rate in (2.67, 8)
+    ]
+    assert [point.options["quality"] for point in points[10:]] == [0, 2.5, 5, 7.5, 10]
+    for point in points:
+        EncoderSettings(**point.options)
 
 
 def test_requests_that_make_no_sense(folder, tmp_path):
