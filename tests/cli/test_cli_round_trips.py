@@ -21,6 +21,8 @@ def header_of(path):
     [
         ("a.wav", 8000, 1, {"subtype": "PCM_U8"}),
         ("a.wav", 192000, 1, {"subtype": "PCM_24"}),
+        ("a.wav", 16000, 1, {"subtype": "PCM_16"}),
+        ("a.wav", 96000, 2, {"subtype": "PCM_32"}),
         ("a.wav", 11025, 2, {"subtype": "FLOAT"}),
         ("a.flac", 44100, 2, {"subtype": "PCM_24"}),
         ("a.ogg", 48000, 2, {}),
