@@ -23,6 +23,7 @@ class DataConfig:
     quietest: float = -20.0  # dB; the gain is drawn between this and 0 for half of the items
     mixing: float = 0.1  # share of items with a second one added
     warping: float = 0.3  # share of steps with another speed and equaliser curve
+    tones: float = 0.0  # share of items with gliding pure tones, alone or over what was there
 
 
 @dataclass(frozen=True)

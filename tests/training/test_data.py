@@ -150,3 +150,16 @@ def test_gains_signs_and_mixing(tmp_path):
     assert gain.max() < 0.01 and -41 < gain.min() < -30
     mixed = pool_of(tmp_path, replace(PLAIN, mixing=1.0), length).batch(200, torch.Generator().manual_seed(1))
     assert ((mixed - loud).abs().amax(1) > 1e-3).float().mean() > 0.8
+
+
+def test_items_of_tones_are_lines_of_the_spectrum(tmp_path):
+    pool = pool_of(tmp_path, replace(PLAIN, tones=1.0))
+    items = pool.batch(64, torch.Generator().manual_seed(3))
+    assert items.abs().max() <= 1 and items.abs().amax(1).min() > 10 ** (-50 / 20)
+    spectrum = torch.fft.rfft(items * torch.hann_window(items.shape[1])).abs()
+    strongest = spectrum.sort(1, descending=True).values
+    # a few lines hold nearly everything in most items; gliding and hardly quieter recordings are the rest
+    share = strongest[:, :40].square().sum(1) / strongest.square().sum(1)
+    assert share.median() > 0.95
+    without = pool_of(tmp_path, PLAIN).batch(64, torch.Generator().manual_seed(3))
+    assert not torch.equal(items, without)
