@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from ..bitstream import Header, RateMode
 from ..bitstream.header import encode_header
 from ..bitstream.trailer import CLOSE_BYTES, FIXED_BYTES, table_bytes
 from .allocation import Choices, at_price, within_budget
-from .front_end import Chunk
 from .settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from .front_end import Chunk
 
 LOOK_AHEAD_CHUNKS = 4  # of 8 windows: an average rate is kept with some 32 seconds in view
 PRICE_AT_0, PRICE_FALL = 0.125, 10**0.25  # distortion per kbps at quality 0; by so much less a step
@@ -47,7 +50,9 @@ class RatePlanner:
         self.choices = Choices.of(header.parameters, header.signals, header.experts_total, most)
         self.container = len(encode_header(header)) + FIXED_BYTES + CLOSE_BYTES
         self.waiting: deque[_Waiting] = deque()
-        self.windows = 0  # in all chunks so far
+        self.windows = self.frames = 0  # in all chunks so far
+        # of a short window that may follow, with what it adds to the trailer
+        self.reserve = header.parameters.packet_bytes((0,) * header.signals, 1) + 8
         self.spent = 0  # bytes of packets decided on
 
     def push(self, chunk: Chunk) -> list[np.ndarray]:
@@ -62,12 +67,15 @@ class RatePlanner:
         last_frames = (chunk.z.shape[1] - 1) % size + 1
         sizes = self.choices.sizes_of(chunk.windows, last_frames)
         self.windows += chunk.windows
+        self.frames += chunk.z.shape[1]
         self.waiting.append(_Waiting(possible, self.choices.distortion(tables, possible), sizes))
         if self.header.rate_mode != RateMode.AVERAGE:
             return [self._at_once(self.waiting.popleft())]
         if self.look_ahead is None or len(self.waiting) <= self.look_ahead:
             return []
-        return [self._decide(self.windows * self.parameters.window_seconds, 1)[0]]
+        # the last frame may be padded
+        seconds = (self.frames - 1) * self.parameters.hop / self.parameters.sample_rate
+        return self._decide(seconds, 1, self.reserve)
 
     def finish(self, samples: int) -> list[np.ndarray]:
         """The codes of the chunks that wait, after the end of an input of so many samples per channel."""
@@ -80,12 +88,15 @@ class RatePlanner:
             price = PRICE_AT_0 * PRICE_FALL**-self.settings.quality * per_byte
         return self.choices.codes[at_price(chunk.distortion, chunk.sizes, price)]
 
-    def _decide(self, seconds: float, count: int) -> list[np.ndarray]:
-        """Codes of the `count` chunks that wait longest, where `seconds` of audio are known so far."""
+    def _decide(self, seconds: float, count: int, reserve: int = 0) -> list[np.ndarray]:
+        """Codes of the `count` chunks that wait longest, where `seconds` of audio are known so far.
+
+        reserve: bytes to be left over.
+        """
         if not count:
             return []
         container = self.container + table_bytes(self.header, self.windows)
-        budget = self.settings.average_kbps * 125 * seconds - container - self.spent
+        budget = self.settings.average_kbps * 125 * seconds - container - reserve - self.spent
         distortion = np.concatenate([each.distortion for each in self.waiting])
         sizes = np.concatenate([each.sizes for each in self.waiting])
         chosen = within_budget(distortion, sizes, budget)

@@ -1,0 +1,67 @@
+"""`encode --abr`, `--vbr`, `--max-kbps` and `--effort`: files, pipes, and requests that contradict."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from switchcodec_cli.bitstream import RateMode, StreamReader
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "spectral.safetensors"
+
+
+def patches() -> np.ndarray:
+    """Loud, silent and faint seconds."""
+    random = np.random.default_rng(0)
+    levels = np.repeat([0.3, 0.0, 0.01, 0.2], 44100 * 3 // 2)
+    return (levels * random.standard_normal(len(levels)).cumsum() / 300).clip(-1, 1).astype(np.float32)
+
+
+def test_an_average_rate_on_a_pipe_is_that_on_a_file(swc):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, patches(), 44100, format="WAV")
+    with open("a.wav", "wb") as file:
+        file.write(buffer.getvalue())
+    swc("encode", "a.wav", "--abr", "2", "--quiet")
+    piped = swc("encode", "-", "-", "--abr", "2", "--quiet", input=buffer.getvalue()).data
+    with open("a.swc", "rb") as file:
+        kept = file.read()
+    assert 8e-3 * len(kept) / 6 <= 2
+    header = StreamReader(io.BytesIO(kept)).header
+    assert (header.rate_mode, header.nominal_bits_per_second) == (RateMode.AVERAGE, 2000)
+    assert list(StreamReader(io.BytesIO(piped)).windows()) == list(StreamReader(io.BytesIO(kept)).windows())
+
+
+def test_info_shows_how_bits_vary(swc):
+    soundfile.write("a.wav", patches(), 44100)
+    # throw-away weights gain nothing by experts; these do
+    swc("encode", "a.wav", "--vbr", "6", "--effort", "0", "--quiet", "--weights", GOLDEN)
+    (record,) = swc("info", "a.swc", "--windows", "--json").records
+    assert record["rate_mode"] == "quality" and record["experts_per_window"] is None
+    counts = [len(window["signals"][0]["experts"]) for window in record["window_list"]]
+    sizes = [window["bytes"] for window in record["window_list"]]
+    assert len(set(sizes)) > 2 and np.corrcoef(counts, sizes)[0, 1] > 0.8
+    assert sum(sizes) < record["bytes"]
+    assert "silent" in {window["signals"][0]["coding"] for window in record["window_list"]}
+    text = swc("info", "a.swc", "--windows").out
+    assert "constant quality" in text and "shared" in text and "silent" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "way_out"),
+    [
+        (("--abr", "2", "--experts", "1"), "give one of them"),
+        (("--abr", "2", "--vbr", "1", "--kbps", "2"), "give one of them"),
+        (("--max-kbps", "2"), "--abr or --vbr"),
+        (("--abr", "0.3"), "or more"),
+        (("--abr", "3", "--max-kbps", "2"), "raise it or ask for less"),
+        (("--effort", "4"), "0<=x<=3"),
+    ],
+)
+def test_contradictions_name_the_way_out(swc, files, options, way_out):
+    files.write("a.wav", 0.2)
+    result = swc("encode", "a.wav", "b.swc", *options, code=2)
+    assert way_out in result.err and len(result.err.splitlines()) <= 4
+    assert not list(Path().glob("*.swc*"))
