@@ -28,7 +28,7 @@ from .options import (
     weights_option,
 )
 from .paths import PIPE, Job, audio_suffixes, plan_outputs, split_output
-from .progress import Progress, duration, size, speed
+from .progress import Progress, duration, share_of_pcm, size, speed
 
 if TYPE_CHECKING:
     from ..audio import AudioReader
@@ -179,7 +179,7 @@ def _encoded(job: Job, writer: StreamWriter, samples: int, elapsed: float) -> Ou
         "elapsed": elapsed,
         "speed": seconds / elapsed,
     }
-    rate = f", {8e-3 * written / seconds:.2f} kbps, 1/{pcm / written:.0f} of 16-bit PCM" if seconds else ""
+    rate = f", {8e-3 * written / seconds:.2f} kbps, {share_of_pcm(pcm / written)}" if seconds else ""
     line = (
         f"{name_of(job.source)} -> {name_of(job.target, output=True)}: {duration(seconds)} {layout(header)}, "
         f"{size(pcm if before is None else before)} -> {size(written)}{rate}, {speed(seconds, elapsed)}"

@@ -14,7 +14,7 @@ from .batch import SOME_FAILED, open_input
 from .failures import check_usage, describe, exit_code_of, one_line
 from .options import Command, force_option, json_option
 from .paths import STREAM_SUFFIXES, expand
-from .progress import Progress, duration, size
+from .progress import Progress, duration, share_of_pcm, size
 
 if TYPE_CHECKING:
     from ..bitstream import Summary
@@ -187,7 +187,7 @@ def as_text(summary: Summary, path: str, windows: bool) -> Iterator[str]:
         f"{summary.real_kbps:.3f} kbps in all, {packet_kbps(summary):.3f} without header and trailer; "
         f"nominal {summary.nominal_kbps:.2f} kbps: {_asked(summary)}",
     )
-    yield item("size", f"{summary.stream_bytes} bytes, 1/{summary.ratio_to_pcm:.0f} of 16-bit PCM "
+    yield item("size", f"{summary.stream_bytes} bytes, {share_of_pcm(summary.ratio_to_pcm)} "
                f"({size(summary.stream_bytes * summary.ratio_to_pcm)})")  # fmt: skip
     parts = (("payload", budget.payload), ("side", budget.side), ("container", budget.container))
     yield item("bits", f"{budget.total} = " + " + ".join(share(*part) for part in parts))

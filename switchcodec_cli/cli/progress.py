@@ -35,6 +35,13 @@ def size(count: float) -> str:
     return f"{count:.{decimals}f} {unit}"
 
 
+def share_of_pcm(ratio: float) -> str:
+    """How small a stream is, `ratio` times smaller than samples of 16 bits: 1/264 of 16-bit PCM."""
+    if ratio < 1:
+        return f"{1 / ratio:.0f} × 16-bit PCM" if ratio else "no audio"
+    return f"1/{ratio:.0f} of 16-bit PCM"
+
+
 def speed(seconds: float, elapsed: float) -> str:
     """Seconds of audio in so many seconds of work: 62 × real time."""
     rate = seconds / elapsed if elapsed > 0 else 0.0
