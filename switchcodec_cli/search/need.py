@@ -11,13 +11,14 @@ from torch import Tensor
 from ..model.revq import ResidualExpertQuantizer
 from .likeness import Likeness, Target
 
-# Errors in a faint window are heard less. Weight by level: linear in dB between these (dBFS, RMS).
-FAINT, LOUD = -70.0, -20.0
-LEAST_WEIGHT = 0.05
+# Errors in a faint window are heard less, more so than their loudness in the distance says. Weight by level:
+# linear in dB between these (dBFS, RMS).
+FAINT, LOUD = -120.0, -20.0
+LEAST_WEIGHT = 0.3
 
 
 def audibility(energy: np.ndarray) -> np.ndarray:
-    """Weights 0.05..1 for the errors of windows with these mean squares (full scale 1)."""
+    """Weights 0.3..1 for the errors of windows with these mean squares (full scale 1)."""
     level = 10 * np.log10(energy + 1e-12)
     return np.clip((level - FAINT) / (LOUD - FAINT), LEAST_WEIGHT, 1)
 
