@@ -38,6 +38,7 @@ class StreamEncoder:
             likeness,
             target=self.search.needs_target,
             tables=plan is None and weighs_up(settings, writer.header),
+            decoding=settings.effort > 0 or not settings.constant,
         )
         self.planner = RatePlanner(settings, writer.header) if plan is None else None
         self.plan = plan

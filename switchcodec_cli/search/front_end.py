@@ -47,10 +47,20 @@ class FrontEnd:
     Chunks are cut at fixed places, so nothing depends on how the audio is cut into blocks.
     """
 
-    def __init__(self, codec: Codec, header: Header, likeness: Likeness, *, target: bool, tables: bool):
+    def __init__(
+        self,
+        codec: Codec,
+        header: Header,
+        likeness: Likeness,
+        *,
+        target: bool,
+        tables: bool,
+        decoding: bool = True,
+    ):
+        """target, tables: what chunks are to hold; decoding: whether the tables are worth decoding for."""
         self.codec, self.likeness = codec, likeness
         self.signals, self.channels = header.signals, header.channels
-        self.target, self.tables = target, tables
+        self.target, self.tables, self.decoding = target, tables, decoding
         self.silence_peak = SILENCE if header.experts_total is not None else INAUDIBLE
         self.resampler = StreamResampler(header.original_rate, codec.sample_rate, self.signals)
         self.need = Need(codec.model.quantizer, likeness)
@@ -66,7 +76,7 @@ class FrontEnd:
     def _features(self, audio: Tensor) -> Tensor:
         """Frames of audio (B, n, hop) -> latents and, if wanted, magnitudes (B, n, D + ...)."""
         z = self.codec.model.encode(audio.flatten(1))
-        if not (self.target or self.tables):
+        if not (self.target or (self.tables and self.decoding)):
             return z
         return torch.cat([z, self.likeness.magnitude(audio).flatten(2)], -1)
 
@@ -119,7 +129,7 @@ class FrontEnd:
             magnitude = features[..., dimension:].unflatten(-1, (-1, self.likeness.analysis.bins))
             target = self.likeness.target(magnitude)
         tables = None
-        if self.tables and target is not None:
+        if self.tables:
             frames = np.minimum(size, length - starts)
             energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
             tables = self._tables(z, target) * audibility(energy)[..., None]
@@ -136,13 +146,17 @@ class FrontEnd:
         close = (bands[0] <= NEARLY_MONO * bands[1] + INAUDIBLE_BAND).all(-1).all(-1)[0].cpu().numpy()
         return np.logical_and.reduceat(close, starts)
 
-    def _tables(self, z: Tensor, target: Target) -> np.ndarray:
+    def _tables(self, z: Tensor, target: Target | None) -> np.ndarray:
         size = self.codec.parameters.frames_per_window
         whole = z.shape[1] // size * size
         tables = []
         if whole:
-            windows = z[:, :whole].unflatten(1, (-1, size))
-            tables.append(self.need.tables(windows, target.span(0, whole)))
+            tables.append(self._table(z[:, :whole].unflatten(1, (-1, size)), target, 0))
         if whole < z.shape[1]:
-            tables.append(self.need.tables(z[:, None, whole:], target.span(whole, z.shape[1])))
+            tables.append(self._table(z[:, None, whole:], target, whole))
         return np.concatenate(tables, 1)
+
+    def _table(self, windows: Tensor, target: Target | None, start: int) -> np.ndarray:
+        if target is None or not self.decoding:
+            return self.need.residuals(windows)
+        return self.need.tables(windows, target.span(start, start + windows.shape[1] * windows.shape[2]))
