@@ -93,7 +93,7 @@ class DecoderStream:
                 spectral.phase_momentum,
                 next(model.parameters()).device,
             )
-            self.search.number = first * spectral.spectra_per_frame
+            self.search.start.number = first * spectral.spectra_per_frame
 
     def push(self, z: Tensor, audible: Tensor, last: bool = False) -> list[Tensor]:
         """The next latents (B, n, D), audible (B, n) 0 or 1 -> pieces of audio (B, samples)."""

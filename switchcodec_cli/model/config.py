@@ -38,7 +38,7 @@ class SpectralConfig:
     decoder_blocks: int = 6
     expansion: int = 3
     kernel: int = 7
-    phase_iterations: int = 16
+    phase_iterations: int = 8
     phase_momentum: float = 0.99
 
 

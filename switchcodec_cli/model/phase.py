@@ -7,12 +7,11 @@ one run over the whole signal would give, in constant memory and without overlap
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-START_PERIOD = 1024  # the start phases repeat after so many spectra
+from .phase_start import RESTART, PhaseStart
+
 BLOCK = 96  # spectra that go through all iterations together: what fits a processor's cache
 
 
@@ -111,8 +110,9 @@ class _Chain:
 class PhaseSearch:
     """Finds phases for a stream of magnitudes and synthesises the audio.
 
-    The start phases depend on the absolute number of a spectrum only, so a decoder that begins in the
-    middle of a stream finds the same audio once `context` spectra have gone by.
+    The start phases follow the magnitudes from the last spectrum whose absolute number is a multiple of
+    RESTART, so a decoder that begins in the middle of a stream finds the same audio once `context` spectra
+    have gone by.
 
     Two signals share a start found on their sum, so that what is common to them stays in phase: level
     differences place a sound, and the fold-down to mono does not cancel.
@@ -123,29 +123,22 @@ class PhaseSearch:
     ):
         self.length, self.hop = length, hop
         self.transform = _Transform(length, hop, momentum, device)
+        self.start = PhaseStart(length, hop)
         self.common = _Chain(self.transform, iterations)
         self.each = _Chain(self.transform, iterations // 2)  # of several signals, from the common start
         self.final = _Stage(self.transform)
         self.waiting: Tensor | None = None  # magnitudes of the signals that the common start lags behind
-        self.number = 0
         self.edge = (length - hop) // 2
         self.skip = self.edge  # samples before the signal, left by the analysis margin
-        self.device = torch.device(device)
 
     @staticmethod
     def context(length: int, hop: int, iterations: int) -> int:
         """Spectra to each side that can influence a spectrum's samples."""
-        return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1
+        return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1 + RESTART
 
     def synthesise(self, spectra: Tensor) -> Tensor:
         """Spectra (B, T, bins) of a whole signal with their phases -> samples (B, T * hop)."""
         return self.transform.overlap_add(spectra)[:, self.edge : self.edge + spectra.shape[1] * self.hop]
-
-    def start(self, count: int) -> Tensor:
-        """Unit start spectra (1, count, bins) for the next `count` spectra."""
-        table = _start_phases(self.length // 2 + 1, self.device)
-        numbers = torch.arange(self.number, self.number + count, device=self.device) % START_PERIOD
-        return table[numbers][None]
 
     def push(self, magnitude: Tensor, last: bool = False) -> Tensor:
         """Magnitudes (B, T, bins) of the next spectra -> the samples (B, n) that they complete.
@@ -157,13 +150,12 @@ class PhaseSearch:
         return torch.cat(done, 1)
 
     def _push(self, magnitude: Tensor, last: bool) -> Tensor:
-        start = self.start(magnitude.shape[1])
-        self.number += magnitude.shape[1]
         if len(magnitude) == 1:
+            start, magnitude = self.start.push(magnitude, last)
             spectra, _ = self.common.push(magnitude * start, magnitude, last)
         else:
             waiting = magnitude if self.waiting is None else torch.cat([self.waiting, magnitude], 1)
-            mean = magnitude.mean(0, keepdim=True)
+            start, mean = self.start.push(magnitude.mean(0, keepdim=True), last)
             common, mean = self.common.push(mean * start, mean, last)
             ready, self.waiting = waiting[:, : common.shape[1]], waiting[:, common.shape[1] :]
             spectra = ready * (common / mean.clamp(min=1e-9))
@@ -174,19 +166,3 @@ class PhaseSearch:
         cut = min(self.skip, samples.shape[1])
         self.skip -= cut
         return samples[:, cut:]
-
-
-_tables: dict[tuple[int, torch.device], Tensor] = {}
-
-
-def _start_phases(bins: int, device: torch.device) -> Tensor:
-    """Fixed pseudo-random unit phasors (START_PERIOD, bins), the same on every machine."""
-    if (bins, device) not in _tables:
-        # integer arithmetic only, so that every machine and version gets the same phases
-        state = torch.arange(START_PERIOD * bins, dtype=torch.int64)
-        for multiplier in (0x45D9F3B, 0x119DE1F3, 0x2C1B3C6D):
-            state = ((state ^ (state >> 16)) * multiplier + 0x9E3779B9) & 0xFFFFFFFF
-        angle = (state >> 8).double() * (2 * math.pi / 2**24)
-        phases = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
-        _tables[bins, device] = phases.view(START_PERIOD, bins).to(device)
-    return _tables[bins, device]

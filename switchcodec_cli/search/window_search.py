@@ -75,7 +75,9 @@ class WindowSearch:
         found = [self._code(z, candidates[0], coded)]
         if target is None:
             return found[0]
-        found += [self._code(aimed, mask, coded) for mask in candidates]
+        routed, *others = candidates
+        others = [mask for mask in others if not torch.equal(mask, routed)]
+        found += [self._code(aimed, mask, coded) for mask in (routed, *others)]
         return self._judge(found, coded, before, after, target)
 
     def _windows(self, z: Tensor) -> list[tuple[slice, Tensor]]:

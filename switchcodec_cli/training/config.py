@@ -33,7 +33,8 @@ class LossConfig:
     mel: float = 15.0
     mel_bands: tuple[int, ...] = (80, 160)
     fine: float = 15.0  # on every bin of the log-magnitude spectrum
-    fine_bands: tuple[float, ...] = (20.0, 8.0, 1.0)  # below 2.8 kHz, below 5.5 kHz, above
+    fine_edges: tuple[float, ...] = (2750.0, 5500.0)  # Hz, between bands of different weight
+    fine_bands: tuple[float, ...] = (20.0, 8.0, 1.0)  # weight below the first edge, below the second, above
     commitment: float = 1.0
     # on the audio that comes out of the phase search; 0 leaves the search out of the step
     output: float = 0.0

@@ -47,8 +47,8 @@ class MagnitudeLoss(nn.Module):
         self.sizes = [len(f) for f in filters]
         self.register_buffer("filters", torch.cat(filters), persistent=False)
         frequency = torch.linspace(0, sample_rate / 2, window_length // 2 + 1)
-        low, middle, high = config.fine_bands
-        weight = torch.where(frequency < 2750, low, torch.where(frequency < 5500, middle, high))
+        band = torch.bucketize(frequency, torch.tensor(config.fine_edges), right=True)
+        weight = torch.tensor(config.fine_bands)[band]
         self.register_buffer("weight", weight / weight.mean() / math.log(10), persistent=False)
 
     def mel(self, magnitude: Tensor) -> Tensor:
@@ -76,9 +76,7 @@ class WaveformLoss(nn.Module):
 
     SCALES = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 
-    def __init__(
-        self, sample_rate: int, scales: tuple[tuple[int, int], ...] = SCALES, loudness: float = 0.0
-    ):
+    def __init__(self, sample_rate: int, scales: tuple[tuple[int, int], ...] = SCALES, loudness: float = 0.0):
         super().__init__()
         self.loudness = loudness
         self.lengths = [length for length, _ in scales]

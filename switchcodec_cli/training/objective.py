@@ -81,7 +81,8 @@ class Objective(nn.Module):
             magnitude.device,
         )
         with torch.no_grad():
-            spectra = search.common.push(magnitude * search.start(magnitude.shape[1]), magnitude, True)[0]
+            start, _ = search.start.push(magnitude, True)
+            spectra = search.common.push(magnitude * start, magnitude, True)[0]
             phasor = spectra / spectra.abs().clamp(min=1e-9)
         for _ in range(self.config.output_graded):
             samples = search.transform.overlap_add(magnitude * phasor)

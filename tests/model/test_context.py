@@ -11,6 +11,7 @@ from tiny_models import BOTH, DAC, SPECTRAL, build, noise
 
 from switchcodec_cli.model.codec_model import DecoderStream
 from switchcodec_cli.model.config import DacConfig
+from switchcodec_cli.model.phase_start import RESTART
 
 CONFIGS = {
     **BOTH,
@@ -83,4 +84,6 @@ def test_decoder_context_with_phase_search(name, iterations, signals):
     disturbed[0, MIDDLE] += 3
     before, after = reach((audio(disturbed) - audio(z)).abs().amax((0, 2)) != 0)
     assert max(before, after) <= model.decoder_context(iterations)
-    assert max(before, after) >= model.decoder_context(iterations) // 2
+    # the start's phases are carried on for RESTART spectra at most, and how far they are depends on the peaks
+    carried = RESTART // model.config.spectral.spectra_per_frame
+    assert max(before, after) >= (model.decoder_context(iterations) - carried) // 2

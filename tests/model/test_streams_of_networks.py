@@ -80,20 +80,20 @@ def test_phase_search_of_very_short_signals(count, signals):
 def test_phase_search_begins_anywhere():
     """From the middle of a stream: the same audio once `context` spectra have gone by."""
     iterations = 5
-    magnitude = noise(1, 200, 129).abs().double()
+    magnitude = noise(1, 400, 129).abs().double()
 
     def run(first, last):
         search = PhaseSearch(256, 64, iterations, 0.9)
         in_double_precision(search)
-        search.number = first
+        search.start.number = first
         return search.push(magnitude[:, first:last], last=True)
 
-    whole = run(0, 200)
+    whole = run(0, 400)
     context = PhaseSearch.context(256, 64, iterations)
-    part = run(60, 160)
+    part = run(70, 330)
     inside = slice(context * 64, -context * 64)
-    torch.testing.assert_close(part[:, inside], whole[:, 60 * 64 : 160 * 64][:, inside], rtol=0, atol=1e-9)
-    assert not torch.allclose(part, whole[:, 60 * 64 : 160 * 64], atol=1e-3)  # the ends do differ
+    torch.testing.assert_close(part[:, inside], whole[:, 70 * 64 : 330 * 64][:, inside], rtol=0, atol=1e-9)
+    assert not torch.allclose(part, whole[:, 70 * 64 : 330 * 64], atol=1e-3)  # the ends do differ
 
 
 def test_phase_search_finds_what_was_there():
@@ -108,7 +108,8 @@ def test_phase_search_finds_what_was_there():
         inner = (model.analysis.magnitude(found) - wanted)[:, 8:-8]
         errors.append(float(inner.norm() / wanted[:, 8:-8].norm()))
     assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < 0.3 * errors[0]
+    assert errors[0] < 0.1  # the start follows the line already
+    assert errors[-1] < 0.5 * errors[0]
 
 
 def test_true_phases_give_perfect_synthesis():
