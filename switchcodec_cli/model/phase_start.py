@@ -4,8 +4,8 @@ A line of the spectrum turns by its frequency times the hop from one spectrum to
 main lobe turn with it (the peak-locked phases of Laroche and Dolson 1999, "Improved phase vocoder time-scale
 modification of audio"); a click in the middle of a frame has the same phase everywhere, and elsewhere a slope
 along frequency. Both can be read from magnitudes: a line's frequency from the bins beside its peak, the place
-of energy within a frame from the frames before and after. Low tones and clicks come out that Griffin-Lim never
-finds from random phases.
+of energy within a frame from the frames before and after. Griffin-Lim never finds low tones
+and clicks from random phases.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PhaseStart:
             self.number += 1
             phases.append(self.phase)
         phase = torch.stack(phases, 1)
-        # an impulse `place` frame lengths from the middle of a frame lies under the Hann windows of the frames
+        # an impulse `place` frame lengths from the middle of a frame is seen by the windows of the frames
         # before and after in the ratio whose logarithm is `growth`
         place = ((growth / 4).tanh() / math.tan(math.pi * self.hop / self.length)).atan() / math.pi
         phase = phase - (bins - owner) * place
@@ -80,7 +80,7 @@ class PhaseStart:
 
     @staticmethod
     def _peaks(log: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
-        """For all bins: how far a peak here is from its bin's frequency, in bins; the nearest peak, else 0."""
+        """For all bins: how far a peak here is from its bin's frequency, in bins; the nearest one, or 0."""
         beside = pad(log, (1, 1), mode="replicate")
         below, above = beside[..., :-2], beside[..., 2:]
         wide = pad(log, (2, 2), mode="replicate")
