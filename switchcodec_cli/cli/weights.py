@@ -50,7 +50,7 @@ def read_weights_file(path: Path) -> WeightsFile:
             config = ModelConfig.from_dict(json.loads(metadata["config"])).to_dict()
             provenance = json.loads(metadata.get("provenance", "{}"))
             # as `model.weights.fingerprint`, which has torch's names of types
-            digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+            digest = hashlib.sha256(metadata["config"].encode())
             parameters = 0
             for name in sorted(file.keys()):
                 tensor = file.get_tensor(name)

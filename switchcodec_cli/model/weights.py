@@ -20,9 +20,12 @@ from .codec_model import CodecModel
 from .config import ModelConfig
 
 
-def fingerprint(config: ModelConfig, tensors: Mapping[str, Tensor]) -> bytes:
-    """First 16 bytes of a SHA-256 over the configuration and every tensor as stored."""
-    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+def fingerprint(config: str, tensors: Mapping[str, Tensor]) -> bytes:
+    """First 16 bytes of a SHA-256 over the configuration and every tensor, both as they are in the file.
+
+    The configuration goes in as its text, so that a field added in a later version leaves it as it was.
+    """
+    digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -33,24 +36,28 @@ def fingerprint(config: ModelConfig, tensors: Mapping[str, Tensor]) -> bytes:
 def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
     """Write a model's tensors in half precision; returns their fingerprint."""
     tensors = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    config = json.dumps(model.config.to_dict(), sort_keys=True)
     metadata = {
         "format": FORMAT,
-        "config": json.dumps(model.config.to_dict(), sort_keys=True),
+        "config": config,
         "provenance": json.dumps(dict(provenance), sort_keys=True),
     }
     with atomic_output(path, force=True) as file:
         file.write(save(tensors, metadata=metadata))
-    return fingerprint(model.config, tensors)
+    return fingerprint(config, tensors)
 
 
 def read_metadata(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
     """Configuration and provenance of a weights file. Raises WeightsError."""
+    return _parse_metadata(path, _read_metadata(path))
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
-    return _parse_metadata(path, metadata)
 
 
 def _parse_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfig, dict[str, Any]]:
@@ -71,7 +78,8 @@ def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
 
     Raises WeightsError where the file is unreadable or its tensors are not exactly the model's.
     """
-    config, provenance = read_metadata(path)
+    metadata = _read_metadata(path)
+    config, provenance = _parse_metadata(path, metadata)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -97,4 +105,4 @@ def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
     if config.backbone == "spectral":
         model.analysis.reset_window()
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return model.eval(), fingerprint(config, tensors), provenance
+    return model.eval(), fingerprint(metadata["config"], tensors), provenance

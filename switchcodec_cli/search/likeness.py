@@ -15,12 +15,11 @@ from torch import Tensor
 
 from ..model.codec_model import CodecModel
 from ..model.config import SpectralConfig
+from ..model.mel import LOUDNESS_EXPONENT, mel_filters
 from ..model.spectral import Analysis
-from ..training.losses import mel_filters
 
 MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
-LOUDNESS_EXPONENT = 0.3  # of magnitudes
 LOUDNESS_SHARE, BINS_SHARE = 3.0, 0.25  # beside 1 for the logarithms of mel bands
 BIN_WEIGHTS = ((2750.0, 20.0), (5500.0, 8.0), (math.inf, 1.0))  # up to so many Hz
 

@@ -7,34 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..model.mel import LOUDNESS_EXPONENT, mel_filters
 from .config import LossConfig
-
-
-def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
-    """Triangles of the Slaney mel scale that each sum to one: (bands, window_length / 2 + 1)."""
-    top = torch.tensor(sample_rate / 2, dtype=torch.float64)
-
-    def to_mel(f: Tensor) -> Tensor:
-        return torch.where(f < 1000, f * 3 / 200, 15 + (f.clamp(min=1) / 1000).log() * 27 / math.log(6.4))
-
-    def from_mel(m: Tensor) -> Tensor:
-        return torch.where(m < 15, m * 200 / 3, 1000 * ((m - 15) * math.log(6.4) / 27).exp())
-
-    edges = from_mel(torch.linspace(0, 1, bands + 2, dtype=torch.float64) * to_mel(top))
-    frequency = torch.linspace(0, 1, window_length // 2 + 1, dtype=torch.float64) * top
-    rising = (frequency - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - frequency) / (edges[2:] - edges[1:-1])[:, None]
-    triangles = torch.minimum(rising, falling).clamp(min=0)
-    total = triangles.sum(1, keepdim=True)
-    # bands narrower than a bin take the bin nearest to their centre
-    nearest = (frequency - edges[1:-1, None]).abs().argmin(1)
-    narrow = nn.functional.one_hot(nearest, len(frequency)).double()
-    return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
-
-
-# loudness grows with about this power of the sound pressure (Stevens' law is 0.6 of pressure, 0.3 of power;
-# hearing models at the level of bands go lower)
-LOUDNESS_EXPONENT = 0.3
 
 
 class MagnitudeLoss(nn.Module):
@@ -55,7 +29,7 @@ class MagnitudeLoss(nn.Module):
         # half precision costs 0.002 in the logarithm and saves a tenth of a step
         with torch.autocast(magnitude.device.type, torch.bfloat16):
             bands = magnitude @ self.filters.mT
-        return bands.float().clamp(min=1e-4).log10()
+        return bands.float().clamp(min=self.floor).log10()
 
     def forward(self, predicted: Tensor, magnitude: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted log-magnitudes against magnitudes, (B, T, bins) both -> mel term, fine term."""
@@ -76,9 +50,15 @@ class WaveformLoss(nn.Module):
 
     SCALES = ((32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160), (2048, 320))
 
-    def __init__(self, sample_rate: int, scales: tuple[tuple[int, int], ...] = SCALES, loudness: float = 0.0):
+    def __init__(
+        self,
+        sample_rate: int,
+        scales: tuple[tuple[int, int], ...] = SCALES,
+        loudness: float = 0.0,
+        floor: float = 1e-4,
+    ):
         super().__init__()
-        self.loudness = loudness
+        self.loudness, self.floor = loudness, floor
         self.lengths = [length for length, _ in scales]
         for length, bands in scales:
             filters = mel_filters(bands, length, sample_rate)
@@ -86,12 +66,12 @@ class WaveformLoss(nn.Module):
             self.register_buffer(f"window{length}", torch.hann_window(length), persistent=False)
 
     def bands(self, audio: Tensor, length: int) -> Tensor:
-        """Audio (B, L) -> mel magnitudes (B, frames, bands), at least 1e-4."""
+        """Audio (B, L) -> mel magnitudes (B, frames, bands), at least the floor."""
         window = getattr(self, f"window{length}")
         magnitude = torch.fft.rfft(audio.unfold(-1, length, length // 4) * window).abs()
         with torch.autocast(audio.device.type, torch.bfloat16):
             bands = magnitude @ getattr(self, f"filters{length}")
-        return bands.float().clamp(min=1e-4)
+        return bands.float().clamp(min=self.floor)
 
     def forward(self, predicted: Tensor, audio: Tensor) -> Tensor:
         """Audio (B, L) both -> the mean over scales."""

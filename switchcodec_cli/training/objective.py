@@ -42,7 +42,10 @@ class Objective(nn.Module):
                 config, spectral.window_length, model.config.sample_rate, spectral.output_floor
             )
             self.output = WaveformLoss(
-                model.config.sample_rate, ((512, 80), (1024, 120), (2048, 150)), config.loudness
+                model.config.sample_rate,
+                ((512, 80), (1024, 120), (2048, 150)),
+                config.loudness,
+                spectral.output_floor,
             )
         else:
             self.distance = WaveformLoss(model.config.sample_rate)

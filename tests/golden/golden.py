@@ -25,6 +25,7 @@ MODELS = {
             window_length=512,
             hop_length=128,
             spectra_per_frame=2,
+            floor=1e-3,
             width=24,
             encoder_blocks=1,
             decoder_blocks=1,

@@ -7,10 +7,11 @@ import torch
 from material import DAC, SPECTRAL  # noqa: F401 (sets the threads)
 
 from switchcodec_cli.errors import UsageError
+from switchcodec_cli.model.mel import mel_filters
 from switchcodec_cli.training.adversary import Adversary
 from switchcodec_cli.training.config import DiscriminatorConfig, LossConfig, TrainingConfig
 from switchcodec_cli.training.discriminators import build_discriminators
-from switchcodec_cli.training.losses import MagnitudeLoss, WaveformLoss, mel_filters
+from switchcodec_cli.training.losses import MagnitudeLoss, WaveformLoss
 from switchcodec_cli.training.objective import Outcome
 
 
