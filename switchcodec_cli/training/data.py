@@ -163,8 +163,8 @@ class AudioPool:
         """Items (count, length) with one to four pure tones; half of the items keep a whisper of themselves.
 
         Recordings hardly ever hold a lone line of the spectrum, least of all a high one, and a network that
-        never saw one does not reproduce it. Pitches 40 Hz to 18 kHz, half of them steady, half gliding by up
-        to an octave; levels -46 to -6 dBFS.
+        never saw one does not reproduce it. Pitches 40 Hz to 18 kHz, half of them drawn in octaves and half in
+        hertz, half of them steady and half gliding by up to an octave; levels -46 to -6 dBFS.
         """
         count, length = audio.shape
 
@@ -172,7 +172,8 @@ class AudioPool:
             return torch.rand(*shape, generator=generator)
 
         tones = 4
-        start = 40 * 450 ** uniform(count, tones, 1)  # Hz
+        start, place = uniform(count, tones, 1), uniform(count, tones, 1)
+        start = torch.where(uniform(count, tones, 1) < 0.5, 40 * 450**start, 40 + 17_960 * place)  # Hz
         glide = (2 * uniform(count, tones, 1) - 1) * (uniform(count, tones, 1) < 0.5)  # octaves an item
         level = 10 ** ((-46 + 40 * uniform(count, tones, 1)) / 20)
         level = level * (torch.arange(tones)[:, None] <= (uniform(count, 1, 1) * tones).floor())
