@@ -32,6 +32,7 @@ class LossConfig:
 
     mel: float = 15.0
     mel_bands: tuple[int, ...] = (80, 160)
+    misses: float = 0.0  # share of squares beside absolute differences: what is missed altogether counts more
     fine: float = 15.0  # on every bin of the log-magnitude spectrum
     fine_edges: tuple[float, ...] = (2750.0, 5500.0)  # Hz, between bands of different weight
     fine_bands: tuple[float, ...] = (20.0, 8.0, 1.0)  # weight below the first edge, below the second, above

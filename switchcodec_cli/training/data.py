@@ -163,7 +163,7 @@ class AudioPool:
         """Items (count, length) with one to four pure tones; half of the items keep a whisper of themselves.
 
         Recordings hardly ever hold a lone line of the spectrum, least of all a high one, and a network that
-        never saw one does not reproduce it. Pitches 40 Hz to 18 kHz, half of them drawn in octaves and half in
+        never saw one does not reproduce it. Pitches 40 Hz to 18 kHz, half of them drawn in octaves, half in
         hertz, half of them steady and half gliding by up to an octave; levels -46 to -6 dBFS.
         """
         count, length = audio.shape

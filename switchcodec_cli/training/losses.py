@@ -16,7 +16,7 @@ class MagnitudeLoss(nn.Module):
 
     def __init__(self, config: LossConfig, window_length: int, sample_rate: int, floor: float):
         super().__init__()
-        self.floor = floor
+        self.floor, self.misses = floor, config.misses
         filters = [mel_filters(n, window_length, sample_rate) for n in config.mel_bands]
         self.sizes = [len(f) for f in filters]
         self.register_buffer("filters", torch.cat(filters), persistent=False)
@@ -34,6 +34,8 @@ class MagnitudeLoss(nn.Module):
     def forward(self, predicted: Tensor, magnitude: Tensor) -> tuple[Tensor, Tensor]:
         """Predicted log-magnitudes against magnitudes, (B, T, bins) both -> mel term, fine term."""
         difference = (self.mel(predicted.clamp(max=8).exp()) - self.mel(magnitude)).abs()
+        if self.misses:
+            difference = difference + self.misses * difference.square()
         mel = sum(part.mean() for part in difference.split(self.sizes, -1)) / len(self.sizes)
         fine = (predicted - magnitude.clamp(min=self.floor).log()).abs().mean((0, 1)) * self.weight
         return mel, fine.mean()
