@@ -66,6 +66,27 @@ def test_magnitude_loss_is_least_at_the_truth_and_weighs_low_bins_more():
     assert loss(torch.full((1, 4, 1025), math.log(1e-3)), tiny)[1] < 1e-5
 
 
+def test_the_bands_of_the_fine_term_lie_where_the_configuration_says():
+    config = LossConfig(fine_edges=(4000.0, 8000.0), fine_bands=(6.0, 3.0, 2.0))
+    loss = MagnitudeLoss(config, 2048, 44100, 1e-3)
+    magnitude = torch.ones(1, 4, 1025)
+    fine = []
+    for bin_ in (150, 250, 500):  # 3.2, 5.4 and 10.8 kHz
+        louder = magnitude.log()
+        louder[..., bin_] += 1
+        fine.append(loss(louder, magnitude)[1])
+    assert fine[0] / fine[2] == pytest.approx(3) and fine[1] / fine[2] == pytest.approx(1.5)
+
+
+def test_what_is_missed_altogether_counts_more():
+    magnitude = torch.full((1, 4, 1025), 1e-3)
+    magnitude[..., 500] = 10.0  # a lone tone
+    missed, near = torch.full_like(magnitude, 1e-3).log(), (1.2 * magnitude).log()
+    plain, steep = (MagnitudeLoss(LossConfig(misses=misses), 2048, 44100, 1e-4) for misses in (0.0, 0.5))
+    assert steep(missed, magnitude)[0] > 2 * plain(missed, magnitude)[0]
+    assert steep(near, magnitude)[0] < 1.1 * plain(near, magnitude)[0]
+
+
 def test_waveform_loss_ignores_sign_and_grows_with_the_difference():
     loss = WaveformLoss(44100)
     audio = torch.randn(2, 8192, generator=torch.Generator().manual_seed(0))
