@@ -31,6 +31,8 @@ TITLES = {
     "stoi": "STOI",
     "visqol": "ViSQOL",
 }
+_OF_SPEECH = frozenset({"pesq", "stoi"})
+_NOT_SPEECH = frozenset({"music", "sound"})  # folders by these names hold none
 _DECIMALS = {"si_sdr": 1, "pesq": 2, "visqol": 2}
 
 
@@ -301,9 +303,10 @@ def _coded(
 
 
 def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:
-    """Draw every metric against the real rate into a PNG, SVG or PDF file.
+    """Draw the metrics against the real rate into a PNG, SVG or PDF file.
 
-    A line per kind; where there are several curves, a line per curve, and a row of pictures per kind.
+    A line per kind; where there are several curves, a line per curve, and a row of pictures per kind. What
+    says nothing is left out: SI-SDR of phases that a decoder made up, and measures of speech on other sounds.
 
     Raises:
         UsageError: matplotlib is not installed, the suffix is none it knows, or the file exists.
@@ -321,18 +324,28 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
             lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
     kinds = list(dict.fromkeys(kind for kind, _ in lines))
     several = any(curve for _, curve in lines)
+    names = [name for name in result.metrics if name != "si_sdr"]
+    pictures: list[tuple[str, str | None] | None]
     if several:
-        pictures = [(name, kind) for kind in kinds for name in result.metrics]
-        columns = len(result.metrics)
+        pictures = [
+            None if name in _OF_SPEECH and kind in _NOT_SPEECH else (name, kind)
+            for kind in kinds
+            for name in names
+        ]
+        columns = len(names)
     else:
-        pictures = [(name, None) for name in result.metrics]
+        pictures = [(name, None) for name in names]
         columns = min(3, len(pictures))
     rows = math.ceil(len(pictures) / columns) or 1
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, (name, only) in zip(axes, pictures, strict=False):
+    for axis, picture in zip(axes, pictures, strict=False):
+        if picture is None:
+            axis.remove()
+            continue
+        name, only = picture
         for (kind, curve), means in lines.items():
-            if only not in (None, kind):
+            if only not in (None, kind) or (name in _OF_SPEECH and kind in _NOT_SPEECH):
                 continue
             means = sorted(means, key=lambda mean: mean["kbps"])
             axis.plot(

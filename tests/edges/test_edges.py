@@ -15,37 +15,37 @@ from switchcodec_cli import Codec
 LIMITS = {
     "silence": ((None, -80), (None, -80)),  # -200, -200
     "silence between speech": ((None, -80), (None, -80)),  # -200, -200
-    "dither": ((None, -80), (None, -80)),  # -91.4, -90.9
-    "loudness at -50 dBFS": ((-0.9, 0.5), (-0.5, 0.5)),  # -0.568, 0.178, aim ±0.5
-    "loudness at -35 dBFS": ((-0.5, 0.5), (-0.5, 0.5)),  # 0.329, 0.106
-    "loudness at -20 dBFS": ((-0.5, 0.5), (-0.5, 0.5)),  # 0.178, 0.01
-    "loudness at -10 dBFS": ((-1.3, 0.5), (-0.5, 0.5)),  # -0.957, -0.015, aim ±0.5
-    "loudness at -1 dBFS": ((-1, 0.5), (-0.5, 0.5)),  # -0.658, -0.106, aim ±0.5
-    "clicks in a tone": ((None, 1.5), (None, 1.5)),  # 1.04, 1.08
-    "clicks in a noise": ((None, 1.5), (None, 1.5)),  # 0.79, 0.936
-    "before clicks": ((None, -2.8), (None, -3)),  # -4.77, -4.96, aim -10
-    "level of clicks": ((-3, 3), (-3, 3)),  # -0.66, -0.577
-    "before drum": ((None, -15), (None, -15)),  # -17.1, -16.6
-    "level of drum": ((-3, 3), (-3, 3)),  # -1.18, -1.54
-    "tone of 50 Hz": ((0.6, None), (0.8, None)),  # 0.724, 0.866, aim 0.9
-    "level of 50 Hz": ((-3, 3), (-3, 3)),  # 0.598, 0.347
-    "tone of 100 Hz": ((0.8, None), (0.9, None)),  # 0.928, 0.945, aim 0.9
-    "level of 100 Hz": ((-3, 3), (-3, 3)),  # 0.597, -0.689
-    "tone of 440 Hz": ((0.9, None), (0.9, None)),  # 0.955, 0.967
-    "level of 440 Hz": ((-3, 3), (-3, 3)),  # -0.738, -2.29
-    "tone of 1000 Hz": ((0.9, None), (0.9, None)),  # 0.941, 0.989
-    "level of 1000 Hz": ((-6.7, 3), (-3, 3)),  # -4.67, -0.226, aim ±3
-    "tone of 4000 Hz": ((None, None), (0.2, None)),  # 0.116, 0.323, aim 0.9
-    "level of 4000 Hz": ((-22.1, 3), (-27.6, 3)),  # -20.1, -25.6, aim ±3
-    "tone of 10000 Hz": ((None, None), (None, None)),  # 0.011, 0.003, aim 0.9
-    "level of 10000 Hz": ((-49.4, 3), (-41.2, 3)),  # -47.4, -39.2, aim ±3
-    "tone of 15000 Hz": ((0.5, None), (0.5, None)),  # 0.595, 0.604, aim 0.9
-    "level of 15000 Hz": ((-79.8, 3), (-78.4, 3)),  # -77.8, -76.4, aim ±3
+    "dither": ((None, -80), (None, -80)),  # -91.5, -90.8
+    "loudness at -50 dBFS": ((-0.5, 1), (-0.5, 0.5)),  # 0.682, 0.121, aim ±0.5
+    "loudness at -35 dBFS": ((-0.5, 0.9), (-0.5, 0.5)),  # 0.564, 0.109, aim ±0.5
+    "loudness at -20 dBFS": ((-0.5, 0.5), (-0.5, 0.5)),  # -0.318, -0.006
+    "loudness at -10 dBFS": ((-0.7, 0.5), (-0.5, 0.5)),  # -0.444, -0.057, aim ±0.5
+    "loudness at -1 dBFS": ((-0.5, 0.5), (-0.5, 0.5)),  # -0.399, 0.009
+    "clicks in a tone": ((None, 1.5), (None, 1.5)),  # 1.02, 1.02
+    "clicks in a noise": ((None, 1.5), (None, 1.5)),  # 0.972, 0.773
+    "before clicks": ((None, -4.6), (None, -3.4)),  # -6.6, -5.44, aim -10
+    "level of clicks": ((-3, 3), (-3, 3)),  # -0.693, -0.493
+    "before drum": ((None, -15), (None, -15)),  # -16.6, -15.9
+    "level of drum": ((-3, 3), (-3, 3)),  # -2.23, -2.31
+    "tone of 50 Hz": ((0.5, None), (0.8, None)),  # 0.556, 0.87, aim 0.9
+    "level of 50 Hz": ((-3, 3), (-3, 3)),  # -0.143, -0.242
+    "tone of 100 Hz": ((0.8, None), (0.9, None)),  # 0.872, 0.98, aim 0.9
+    "level of 100 Hz": ((-3, 3), (-3, 3)),  # 0.078, -0.718
+    "tone of 440 Hz": ((0.8, None), (0.9, None)),  # 0.856, 0.977, aim 0.9
+    "level of 440 Hz": ((-3, 3), (-3, 3)),  # -0.107, -1.12
+    "tone of 1000 Hz": ((0.9, None), (0.9, None)),  # 0.955, 0.984
+    "level of 1000 Hz": ((-5.2, 3), (-3, 3)),  # -3.22, -1.95, aim ±3
+    "tone of 4000 Hz": ((0.9, None), (0.9, None)),  # 0.999, 0.998
+    "level of 4000 Hz": ((-13.1, 3), (-8.3, 3)),  # -11.1, -6.34, aim ±3
+    "tone of 10000 Hz": ((0.6, None), (0.8, None)),  # 0.66, 0.916, aim 0.9
+    "level of 10000 Hz": ((-25.5, 3), (-24.7, 3)),  # -23.5, -22.7, aim ±3
+    "tone of 15000 Hz": ((0.9, None), (0.9, None)),  # 1, 1
+    "level of 15000 Hz": ((-8.7, 3), (-13.9, 3)),  # -6.75, -11.9, aim ±3
     "sweep": ((0.9, None), (0.9, None)),  # 0.999, 0.999
-    "level of the sweep": ((-3, 3), (-3, 3)),  # -2.17, -2.06
-    "flatness of noise": ((-3.5, None), (-3.5, None)),  # -1.83, -1.74
-    "flatness of its mean": ((-1, None), (-1, None)),  # -0.766, -0.728
-    "level of noise": ((-2, 2), (-2, 2)),  # -1.29, -1
+    "level of the sweep": ((-3, 3), (-3, 3)),  # -1.92, -1.51
+    "flatness of noise": ((-3.5, None), (-3.5, None)),  # -1.6, -1.54
+    "flatness of its mean": ((-1, None), (-1, None)),  # -0.451, -0.456
+    "level of noise": ((-2, 2), (-2, 2)),  # -1.67, -1.7
 }
 RATES = (2.67, 8)
 
