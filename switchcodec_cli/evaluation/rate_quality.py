@@ -324,14 +324,10 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
             lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
     kinds = list(dict.fromkeys(kind for kind, _ in lines))
     several = any(curve for _, curve in lines)
-    names = [name for name in result.metrics if name != "si_sdr"]
+    names = [name for name in result.metrics if name != "si_sdr"] or list(result.metrics)
     pictures: list[tuple[str, str | None] | None]
     if several:
-        pictures = [
-            None if name in _OF_SPEECH and kind in _NOT_SPEECH else (name, kind)
-            for kind in kinds
-            for name in names
-        ]
+        pictures = [(name, kind) if _says_something(name, kind) else None for kind in kinds for name in names]
         columns = len(names)
     else:
         pictures = [(name, None) for name in names]
@@ -345,7 +341,7 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
             continue
         name, only = picture
         for (kind, curve), means in lines.items():
-            if only not in (None, kind) or (name in _OF_SPEECH and kind in _NOT_SPEECH):
+            if only not in (None, kind) or not _says_something(name, kind):
                 continue
             means = sorted(means, key=lambda mean: mean["kbps"])
             axis.plot(
@@ -366,6 +362,10 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
         axes[0].legend(fontsize="small")
     with atomic_path(path, force) as temporary:
         figure.savefig(temporary, format=suffix, dpi=120)
+
+
+def _says_something(name: str, kind: str) -> bool:
+    return not (name in _OF_SPEECH and kind in _NOT_SPEECH)
 
 
 def _use_one_thread() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,3 +33,15 @@ def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
     nearest = (frequency - edges[1:-1, None]).abs().argmin(1)
     narrow = nn.functional.one_hot(nearest, len(frequency)).double()
     return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
+
+
+def bin_weights(
+    window_length: int, sample_rate: int, edges: Sequence[float], weights: Sequence[float]
+) -> Tensor:
+    """Weights of a spectrum's bins, (window_length / 2 + 1,): one for each band between the edges in Hz.
+
+    Their mean is 1 / ln 10, so that they make decades of natural logarithms.
+    """
+    frequency = torch.linspace(0, sample_rate / 2, window_length // 2 + 1)
+    weight = torch.tensor(weights)[torch.bucketize(frequency, torch.tensor(edges), right=True)]
+    return weight / weight.mean() / math.log(10)

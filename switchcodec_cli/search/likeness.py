@@ -7,7 +7,6 @@ ear. Logarithms weigh a whisper in the background like the voice in front of it;
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,13 +14,13 @@ from torch import Tensor
 
 from ..model.codec_model import CodecModel
 from ..model.config import SpectralConfig
-from ..model.mel import LOUDNESS_EXPONENT, mel_filters
+from ..model.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
 from ..model.spectral import Analysis
 
 MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
 LOUDNESS_SHARE, BINS_SHARE = 3.0, 0.25  # beside 1 for the logarithms of mel bands
-BIN_WEIGHTS = ((2750.0, 20.0), (5500.0, 8.0), (math.inf, 1.0))  # up to so many Hz
+BIN_EDGES, BIN_WEIGHTS = (2750.0, 5500.0), (20.0, 8.0, 1.0)  # Hz; below, between and above them
 
 
 @dataclass
@@ -53,11 +52,7 @@ class Likeness:
         length, rate = self.analysis.config.window_length, model.config.sample_rate
         filters = torch.cat([mel_filters(bands, length, rate) for bands in MEL_BANDS])
         self.filters = filters.mT.contiguous().to(device)  # (bins, bands)
-        frequency = torch.linspace(0, rate / 2, self.analysis.bins, device=device)
-        weight = torch.zeros_like(frequency)
-        for limit, value in reversed(BIN_WEIGHTS):
-            weight[frequency < limit] = value
-        self.weight = BINS_SHARE * weight / weight.mean() / math.log(10)
+        self.weight = BINS_SHARE * bin_weights(length, rate, BIN_EDGES, BIN_WEIGHTS).to(device)
 
     @property
     def context(self) -> int:

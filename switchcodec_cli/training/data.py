@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -139,10 +140,7 @@ class AudioPool:
     def batch(self, count: int, generator: torch.Generator) -> Tensor:
         """Augmented items (count, length)."""
         config = self.config
-
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(*shape, generator=generator)
-
+        uniform = partial(torch.rand, generator=generator)
         if uniform(1).item() < config.warping:
             audio = self.warped(count, generator)
         else:
@@ -167,10 +165,7 @@ class AudioPool:
         hertz, half of them steady and half gliding by up to an octave; levels -46 to -6 dBFS.
         """
         count, length = audio.shape
-
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(*shape, generator=generator)
-
+        uniform = partial(torch.rand, generator=generator)
         tones = 4
         start, place = uniform(count, tones, 1), uniform(count, tones, 1)
         start = torch.where(uniform(count, tones, 1) < 0.5, 40 * 450**start, 40 + 17_960 * place)  # Hz

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from ..model.mel import LOUDNESS_EXPONENT, mel_filters
+from ..model.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
 from .config import LossConfig
 
 
@@ -20,10 +18,8 @@ class MagnitudeLoss(nn.Module):
         filters = [mel_filters(n, window_length, sample_rate) for n in config.mel_bands]
         self.sizes = [len(f) for f in filters]
         self.register_buffer("filters", torch.cat(filters), persistent=False)
-        frequency = torch.linspace(0, sample_rate / 2, window_length // 2 + 1)
-        band = torch.bucketize(frequency, torch.tensor(config.fine_edges), right=True)
-        weight = torch.tensor(config.fine_bands)[band]
-        self.register_buffer("weight", weight / weight.mean() / math.log(10), persistent=False)
+        weight = bin_weights(window_length, sample_rate, config.fine_edges, config.fine_bands)
+        self.register_buffer("weight", weight, persistent=False)
 
     def mel(self, magnitude: Tensor) -> Tensor:
         # half precision costs 0.002 in the logarithm and saves a tenth of a step

@@ -17,6 +17,7 @@ import soundfile
 from switchcodec_cli import Codec
 
 RATE = 44100
+RATES = (2.67, 8)  # kbps, at which everything is measured
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 LEVELS = (-50, -35, -20, -10, -1)  # dBFS, of the peak
 TONES = (50, 100, 440, 1000, 4000, 10000, 15000)  # Hz
@@ -191,12 +192,13 @@ def figures(codec: Codec, kbps: float) -> dict[str, float]:
     return result
 
 
-def main() -> None:
+def show(figures: Callable[[Codec, float], dict[str, float]]) -> None:
+    """Print the figures of the weights named on the command line, at the two rates of the tests."""
     codec = Codec.load(sys.argv[1] if len(sys.argv) > 1 else None)
-    low, high = (figures(codec, kbps) for kbps in (2.67, 8))
+    low, high = (figures(codec, kbps) for kbps in RATES)
     for name in low:
-        print(f"{name:28}{low[name]:9.3f}{high[name]:9.3f}")
+        print(f"{name:30}{low[name]:9.3f}{high[name]:9.3f}")
 
 
 if __name__ == "__main__":
-    main()
+    show(figures)

@@ -7,11 +7,9 @@ prints every figure. All items are 44.1 kHz, (n, 2), and the same on every machi
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import soundfile
-from edges import RATE, SPEECH, decibels, frames, noise, power
+from edges import RATE, SPEECH, decibels, noise, power, show
 
 from switchcodec_cli import Codec
 
@@ -95,11 +93,8 @@ def compare(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
         coherence = np.abs(cross[heard]) / np.sqrt(left[heard] * right[heard])
         coherence_after = np.abs(cross_after[heard]) / np.sqrt(left_after[heard] * right_after[heard] + 1e-20)
         result["coherence"] = float(np.abs(coherence_after - coherence).mean())
-    fold, fold_after = original.mean(1), decoded.mean(1)
-    energy, energy_after = frames(fold).mean(0), frames(fold_after).mean(0)
-    number = np.digitize(np.fft.rfftfreq(2048, 1 / RATE), EDGES)
-    before = np.array([energy[number == n].sum() for n in range(1, len(EDGES))])
-    after = np.array([energy_after[number == n].sum() for n in range(1, len(EDGES))])
+    before = (left + right + 2 * cross.real) / 4  # of the mean of both channels
+    after = (left_after + right_after + 2 * cross_after.real) / 4
     heard = before > floor * before.max()
     result["fold-down"] = float(np.abs(10 * np.log10(after[heard] / before[heard])).mean())  # dB
     return result
@@ -122,12 +117,5 @@ def figures(codec: Codec, kbps: float) -> dict[str, float]:
     return result
 
 
-def main() -> None:
-    codec = Codec.load(sys.argv[1] if len(sys.argv) > 1 else None)
-    low, high = (figures(codec, kbps) for kbps in (2.67, 8))
-    for name in low:
-        print(f"{name:30}{low[name]:9.3f}{high[name]:9.3f}")
-
-
 if __name__ == "__main__":
-    main()
+    show(figures)

@@ -4,20 +4,18 @@ import pytest
 import torch
 from tiny_models import noise
 
+from switchcodec_cli.model.config import SpectralConfig
 from switchcodec_cli.model.phase import PhaseSearch
 from switchcodec_cli.model.phase_start import RESTART, PhaseStart
+from switchcodec_cli.model.spectral import Analysis
 
 RATE, LENGTH, HOP = 44100, 2048, 512
 
 
-def magnitudes(audio: torch.Tensor) -> torch.Tensor:
-    """Audio (n,), n a multiple of the hop -> (1, n / hop, bins), as the codec's analysis has them."""
-    padded = torch.nn.functional.pad(audio, ((LENGTH - HOP) // 2,) * 2)
-    return torch.fft.rfft(padded.unfold(-1, LENGTH, HOP) * torch.hann_window(LENGTH)).abs()[None]
-
-
 def found(audio: torch.Tensor, iterations: int = 8) -> torch.Tensor:
-    return PhaseSearch(LENGTH, HOP, iterations, 0.99).push(magnitudes(audio), last=True)[0]
+    """What is found for the magnitudes of audio (n,), n a multiple of the hop."""
+    magnitude = Analysis(SpectralConfig(LENGTH, HOP)).magnitude(audio[None])
+    return PhaseSearch(LENGTH, HOP, iterations, 0.99).push(magnitude, last=True)[0]
 
 
 @pytest.mark.parametrize("frequency", [50, 100, 441.3, 9000])
