@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from .audio import StreamResampler
-from .bitstream import BlockKind, ChannelCoding, DamagedWindow, StreamReader, TruncatedError, Window
+from .bitstream import (
+    LEVEL_BANDS,
+    LEVEL_EDGES,
+    BlockKind,
+    ChannelCoding,
+    DamagedWindow,
+    StreamReader,
+    TruncatedError,
+    Window,
+    level_gains,
+)
 from .errors import BadInputError, UsageError
 from .model.codec_model import DecoderStream
 
@@ -122,20 +132,24 @@ class StreamDecoder:
         """Decoded signals (n, signals) at the codec's rate, with whether these are the last."""
         size, hop = self.codec.parameters.frames_per_window, self.codec.parameters.hop
         stream = DecoderStream(
-            self.codec.model, CHUNK_WINDOWS * size, self.phase_iterations, first=first * size
+            self.codec.model,
+            CHUNK_WINDOWS * size,
+            self.phase_iterations,
+            first=first * size,
+            edges=LEVEL_EDGES,
         )
         gate = _Gate(hop, self.header.signals)
         latents: list[Tensor] = []
-        audible: list[Tensor] = []
+        gains: list[Tensor] = []
         for window, end in _with_last(self._windows(first, last)):
             if window is not None:
-                z, heard = self._latents(window)
+                z, gain = self._latents(window)
                 latents.append(z)
-                audible.append(heard)
-                gate.add(heard.cpu().numpy())
+                gains.append(gain)
+                gate.add((gain > 0).any(-1).cpu().numpy().astype(np.float32))
             if latents and (end or len(latents) == CHUNK_WINDOWS):
-                pieces = stream.push(torch.cat(latents, 1), torch.cat(audible, 1), end)
-                latents, audible = [], []
+                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), end)
+                latents, gains = [], []
                 for number, piece in enumerate(pieces):
                     yield gate.apply(piece.cpu().numpy()).T, end and number == len(pieces) - 1
             elif end:
@@ -163,20 +177,27 @@ class StreamDecoder:
             yield window
 
     def _latents(self, window: Window | DamagedWindow) -> tuple[Tensor, Tensor]:
-        """Latents (signals, F, D) of a window and what is audible of it (signals, F)."""
+        """Latents (signals, F, D) of a window and gains of what they decode to (signals, F, bands)."""
         codec, signals = self.codec, self.header.signals
         silence = codec.silence.expand(window.frames, -1)
         if isinstance(window, DamagedWindow):
-            return silence.expand(signals, -1, -1), silence.new_zeros(signals, window.frames)
-        latents, audible = [], []
-        for block in window.resolved:
-            if block.kind is BlockKind.SILENT:
+            return silence.expand(signals, -1, -1), silence.new_zeros(signals, window.frames, LEVEL_BANDS)
+        latents, gains = [], []
+        for block, source in zip(window.blocks, window.resolved, strict=True):
+            gain = (float(block.kind is not BlockKind.SILENT),) * LEVEL_BANDS
+            if block.kind is BlockKind.PANNED:
+                if codec.model.config.backbone != "spectral":
+                    raise BadInputError(
+                        "panned windows can be decoded by weights of the spectral backbone only"
+                    )
+                gain = level_gains(block.levels)
+            if source.kind is BlockKind.SILENT:
                 latents.append(silence)
             else:
-                indices = torch.from_numpy(block.indices.astype(np.int64)).to(silence.device)
-                latents.append(codec.model.quantizer.decode(block.experts, indices))
-            audible.append(silence.new_full((window.frames,), float(block.kind is not BlockKind.SILENT)))
-        return torch.stack(latents), torch.stack(audible)
+                indices = torch.from_numpy(source.indices.astype(np.int64)).to(silence.device)
+                latents.append(codec.model.quantizer.decode(source.experts, indices))
+            gains.append(silence.new_tensor(gain).expand(window.frames, -1))
+        return torch.stack(latents), torch.stack(gains)
 
 
 class _Gate:

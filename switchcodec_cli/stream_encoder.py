@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .bitstream import COPY, SILENT, Block, Header, StreamWriter, Trailer, Window, coded_block
+from .bitstream import (
+    COPY,
+    SILENT,
+    Block,
+    Header,
+    StreamWriter,
+    Trailer,
+    Window,
+    coded_block,
+    panned_block,
+)
 from .search.front_end import Chunk, FrontEnd
 from .search.likeness import Likeness
 from .search.rate_plan import RatePlan, RatePlanner
@@ -97,25 +107,27 @@ class StreamEncoder:
         counts = np.where(codes <= experts, codes, -1).T  # (signals, W)
         found = self.search(chunk.z, counts, self.before, after, chunk.target)
         if context:
-            # a copy's latents are those of the first signal
+            # the latents of a copied or panned signal are those of the other one
             latents, size = found.latents, self.codec.parameters.frames_per_window
-            for window in np.flatnonzero((codes == self.codec.parameters.copy_code).any(1)):
+            for window, signal in np.argwhere(codes > self.codec.parameters.silent_code):
                 span = slice(window * size, (window + 1) * size)
-                latents[1, span] = latents[0, span]
+                latents[signal, span] = latents[1 - signal, span]
             self.before = torch.cat([self.before, latents], 1)[:, -context:].clone()
         for number, row in enumerate(codes):
             indices = found.indices[number]  # (signals, 1 + Nr, S, F)
             blocks = [
-                self._block(int(code), found.masks[signal, number], indices[signal])
+                self._block(int(code), found.masks[signal, number], indices[signal], chunk.levels[number])
                 for signal, code in enumerate(row)
             ]
             self.writer.write(Window(indices.shape[-1], tuple(blocks)))
 
-    def _block(self, code: int, mask: np.ndarray, indices: np.ndarray) -> Block:
+    def _block(self, code: int, mask: np.ndarray, indices: np.ndarray, levels: np.ndarray) -> Block:
         if code == self.codec.parameters.silent_code:
             return SILENT
         if code == self.codec.parameters.copy_code:
             return COPY
+        if code == self.codec.parameters.panned_code:
+            return panned_block(levels)
         experts = np.flatnonzero(mask)
         return coded_block(tuple(experts), indices[[0, *(experts + 1)]])
 

@@ -7,8 +7,8 @@ from .budget import BitBudget
 from .errors import TruncatedError
 from .header import ChannelCoding, Header, RateMode
 from .masks import mask_of_rank, rank_of_mask
-from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block
-from .parameters import StreamParameters
+from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block, level_gains, panned_block
+from .parameters import LEVEL_BANDS, LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, StreamParameters
 from .rates import (
     Rate,
     all_splits,
@@ -27,6 +27,11 @@ from .writer import StreamWriter
 
 __all__ = [
     "COPY",
+    "LEVEL_BANDS",
+    "LEVEL_BITS",
+    "LEVEL_EDGES",
+    "LEVEL_STEP",
+    "LEVEL_UNITY",
     "SILENT",
     "BitBudget",
     "Block",
@@ -51,8 +56,10 @@ __all__ = [
     "format_kbps",
     "inspect",
     "largest_experts",
+    "level_gains",
     "mask_of_rank",
     "nominal_kbps",
+    "panned_block",
     "rank_of_mask",
     "real_kbps",
     "split_experts",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from itertools import product
 
 from ..errors import BadInputError, UsageError
 from .errors import TruncatedError
@@ -120,9 +119,10 @@ class Header:
 def keeps_constant_rate(
     parameters: StreamParameters, experts_total: int | None, codes: tuple[int, ...]
 ) -> bool:
-    """Whether codes use ``experts_total`` experts, or no more bytes where a signal is silent or a copy.
+    """Whether codes use ``experts_total`` experts, or hardly more bytes where a signal is not coded.
 
-    What the shared quantizer of such a signal would have taken is free for another expert of the other one.
+    What the shared quantizer of such a signal would have taken is free for another expert of the other one,
+    if the packet then grows by no more than a fiftieth.
     """
     if experts_total is None:
         return True
@@ -133,7 +133,7 @@ def keeps_constant_rate(
     if sum(chosen) > experts_total + free:
         return False
     return sum(chosen) <= experts_total or (
-        parameters.packet_bytes(codes) <= _constant_bytes(parameters, experts_total, len(codes))
+        50 * parameters.packet_bytes(codes) <= 51 * _constant_bytes(parameters, experts_total, len(codes))
     )
 
 
@@ -148,13 +148,10 @@ def _constant_bytes(parameters: StreamParameters, experts_total: int, signals: i
 def _packet_sizes(
     parameters: StreamParameters, signals: int, experts_total: int | None, frames: int | None
 ) -> frozenset[int]:
-    copy, silent = parameters.copy_code, parameters.silent_code
     return frozenset(
         parameters.packet_bytes(codes, frames)
-        for codes in product(range(copy + 1), repeat=signals)
-        if codes[0] != copy
-        and codes != (silent, copy)
-        and keeps_constant_rate(parameters, experts_total, codes)
+        for codes in parameters.all_codes(signals)
+        if keeps_constant_rate(parameters, experts_total, codes)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import comb
@@ -11,9 +12,17 @@ from math import comb
 import numpy as np
 
 from .masks import mask_of_rank, rank_of_mask
-from .parameters import PACKET_CRC_BYTES, StreamParameters
+from .parameters import (
+    LEVEL_BANDS,
+    LEVEL_BITS,
+    LEVEL_STEP,
+    LEVEL_UNITY,
+    LEVELS_BITS,
+    PACKET_CRC_BYTES,
+    StreamParameters,
+)
 
-HEAD_BYTES = 12  # holds prefix, codes and ranks of any legal packet: at most 6+16 + 2*6 + 2*30 bits
+HEAD_BYTES = 14  # holds prefix, codes, ranks and levels of any legal packet: at most 6+16 + 2*6 + 30+40 bits
 CODES_BYTES = 5  # holds prefix and codes: at most 6+16 + 2*6 bits
 
 
@@ -27,6 +36,7 @@ class BlockKind(str, Enum):
     CODED = "coded"
     SILENT = "silent"  # digital silence
     COPY = "copy"  # second signal only: the same as the first
+    PANNED = "panned"  # the same as the other signal but for its levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +44,20 @@ class Block:
     """One signal in one window.
 
     ``experts`` is ascending.  ``indices`` is (1 + len(experts), codebooks per quantizer, frames) uint16,
-    the shared quantizer first; None unless the block is coded.
+    the shared quantizer first; None unless the block is coded.  ``levels`` are those of a panned block.
     """
 
     kind: BlockKind
     experts: tuple[int, ...] = ()
     indices: np.ndarray | None = None
+    levels: tuple[int, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Block):
             return NotImplemented
         if self.kind != other.kind or tuple(self.experts) != tuple(other.experts):
+            return False
+        if tuple(self.levels) != tuple(other.levels):
             return False
         return self.kind is not BlockKind.CODED or np.array_equal(self.indices, other.indices)
 
@@ -52,7 +65,11 @@ class Block:
         """The code that announces this block."""
         if self.kind is BlockKind.CODED:
             return len(self.experts)
-        return parameters.silent_code if self.kind is BlockKind.SILENT else parameters.copy_code
+        return {
+            BlockKind.SILENT: parameters.silent_code,
+            BlockKind.COPY: parameters.copy_code,
+            BlockKind.PANNED: parameters.panned_code,
+        }[self.kind]
 
 
 SILENT = Block(BlockKind.SILENT)
@@ -62,6 +79,16 @@ COPY = Block(BlockKind.COPY)
 def coded_block(experts: tuple[int, ...], indices: np.ndarray) -> Block:
     """A coded block.  indices: (1 + len(experts), codebooks per quantizer, frames)."""
     return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), indices)
+
+
+def panned_block(levels: Sequence[int]) -> Block:
+    """A panned block.  levels: one for each band, 0 (silence) to 31, in steps of LEVEL_STEP dB."""
+    return Block(BlockKind.PANNED, levels=tuple(int(level) for level in levels))
+
+
+def level_gains(levels: Sequence[int]) -> tuple[float, ...]:
+    """What the levels of a panned block multiply the other signal's spectrum by, band for band."""
+    return tuple(10 ** (LEVEL_STEP * (level - LEVEL_UNITY) / 20) if level else 0.0 for level in levels)
 
 
 @dataclass(frozen=True)
@@ -77,8 +104,12 @@ class Window:
 
     @property
     def resolved(self) -> tuple[Block, ...]:
-        """The blocks with a copy replaced by what it copies: only coded and silent ones."""
-        return tuple(self.blocks[0] if block.kind is BlockKind.COPY else block for block in self.blocks)
+        """The blocks with copied and panned ones replaced by what they copy: only coded and silent ones."""
+        derived = (BlockKind.COPY, BlockKind.PANNED)
+        return tuple(
+            self.blocks[1 - signal] if block.kind in derived else block
+            for signal, block in enumerate(self.blocks)
+        )
 
 
 def packet_crc(number: int, body: bytes) -> int:
@@ -111,9 +142,13 @@ def check_window(parameters: StreamParameters, signals: int, window: Window) -> 
         raise ValueError(f"a window has 1 to {parameters.frames_per_window} frames, not {window.frames}")
     if len(window.blocks) != signals:
         raise ValueError(f"a window of this stream has {signals} blocks, not {len(window.blocks)}")
-    for signal, block in enumerate(window.blocks):
-        if block.kind is BlockKind.COPY and (signal == 0 or window.blocks[0].kind is not BlockKind.CODED):
-            raise ValueError("only the second signal can be a copy, and only of a coded one")
+    flaw = parameters.code_flaw(window.codes(parameters))
+    if flaw:
+        raise ValueError(flaw)
+    for block in window.blocks:
+        levels = LEVEL_BANDS if block.kind is BlockKind.PANNED else 0
+        if len(block.levels) != levels or not all(0 <= level < 1 << LEVEL_BITS for level in block.levels):
+            raise ValueError(f"a {block.kind.value} block has {levels} levels of {LEVEL_BITS} bits")
         if block.kind is not BlockKind.CODED:
             if block.experts or block.indices is not None:
                 raise ValueError(f"a {block.kind.value} block has no experts and no indices")
@@ -143,6 +178,7 @@ def encode_packet(parameters: StreamParameters, number: int, window: Window) -> 
     coded = [block for block in window.blocks if block.kind is BlockKind.CODED]
     fields += [(block.code(parameters), parameters.code_bits) for block in window.blocks]
     fields += [(rank_of_mask(block.experts), parameters.rank_bits(len(block.experts))) for block in coded]
+    fields += [(level, LEVEL_BITS) for block in window.blocks for level in block.levels]
     head = "".join(format(value, f"0{bits}b") for value, bits in fields if bits)
     head_bits = np.frombuffer(head.encode(), np.uint8) - ord("0")
     index_bits = [index_bit_array(block.indices, parameters.index_bits) for block in coded]
@@ -174,18 +210,16 @@ def parse_codes(parameters: StreamParameters, signals: int, start: bytes) -> tup
     codes = [code]
     for _ in range(signals - 1):
         codes.append(take(width))
-    for signal, code in enumerate(codes):
-        if code > parameters.copy_code:
-            raise PacketDamage(f"code {code} may not stand here")
-        if code == parameters.copy_code and (signal == 0 or codes[0] > parameters.experts):
-            raise PacketDamage("a copy of nothing")
+    flaw = parameters.code_flaw(codes)
+    if flaw:
+        raise PacketDamage(flaw)
     return frames, tuple(codes)
 
 
 def parse_masks(
     parameters: StreamParameters, frames: int, codes: tuple[int, ...], packet: bytes
 ) -> tuple[tuple[int, ...], ...]:
-    """The experts of each signal (none for silent and copied ones), from a packet or its first HEAD_BYTES.
+    """The experts of each signal (none where it is not coded), from a packet or its first HEAD_BYTES.
 
     Raises PacketDamage on a rank that no mask has.
     """
@@ -223,6 +257,12 @@ def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> 
             continue
         if code == parameters.copy_code:
             blocks.append(COPY)
+            continue
+        if code == parameters.panned_code:
+            # one signal at most; its levels stand last before the indices
+            side = parameters.side_bits(codes, frames)
+            levels = indices_of_bits(bits[side - LEVELS_BITS : side], LEVEL_BITS)
+            blocks.append(panned_block(levels))
             continue
         length = (1 + code) * parameters.quantizer_bits(frames)
         flat = indices_of_bits(bits[at : at + length], parameters.index_bits)

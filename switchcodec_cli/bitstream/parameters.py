@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product
 from math import comb
 
 import numpy as np
@@ -21,6 +22,13 @@ MAX_PACKET_BYTES = 1 << 18
 MAX_TOTAL_SAMPLES = 1 << 43  # so that total x rate fits in 63 bits
 MAX_PACKETS = (1 << 31) - 1
 PACKET_CRC_BYTES = 2
+
+# Levels of a panned signal against the other one, one for each band of the spectrum.
+LEVEL_BITS = 5
+LEVEL_EDGES = (200, 400, 800, 1600, 3200, 6400, 12800)  # Hz, between the bands
+LEVEL_BANDS = len(LEVEL_EDGES) + 1
+LEVELS_BITS = LEVEL_BITS * LEVEL_BANDS
+LEVEL_STEP, LEVEL_UNITY = 1.5, 24  # dB a step; the level that leaves a band as it is. Level 0 is silence
 
 
 def bits_for(count: int) -> int:
@@ -60,8 +68,8 @@ class StreamParameters:
 
     @cached_property
     def code_bits(self) -> int:
-        """Bits of one code: it tells apart 0..experts, silent, copy, short prefix and end."""
-        return bits_for(self.experts + 5)
+        """Bits of one code: it tells apart 0..experts, silent, copy, panned, short prefix and end."""
+        return bits_for(self.experts + 6)
 
     @property
     def silent_code(self) -> int:
@@ -72,8 +80,12 @@ class StreamParameters:
         return self.experts + 2
 
     @property
-    def short_code(self) -> int:
+    def panned_code(self) -> int:
         return self.experts + 3
+
+    @property
+    def short_code(self) -> int:
+        return self.experts + 4
 
     @property
     def end_code(self) -> int:
@@ -90,6 +102,24 @@ class StreamParameters:
         """Bits of one codebook index."""
         return bits_for(self.codebook_size)
 
+    def code_flaw(self, codes: Sequence[int]) -> str | None:
+        """Why these codes, one per signal, may not stand in a packet; None where they may."""
+        for signal, code in enumerate(codes):
+            if not 0 <= code <= self.panned_code:
+                return f"code {code} may not stand here"
+            others = [other for number, other in enumerate(codes) if number != signal]
+            coded = any(other <= self.experts for other in others)
+            if code == self.copy_code and (signal == 0 or not coded):
+                return "a copy of nothing"
+            if code == self.panned_code and not coded:
+                return "levels of nothing"
+        return None
+
+    def all_codes(self, signals: int) -> list[tuple[int, ...]]:
+        """All codes that a packet may have."""
+        every = product(range(self.panned_code + 1), repeat=signals)
+        return [codes for codes in every if self.code_flaw(codes) is None]
+
     def rank_bits(self, chosen: int) -> int:
         """Bits of the rank of a mask with ``chosen`` experts."""
         return bits_for(comb(self.experts, chosen))
@@ -99,10 +129,11 @@ class StreamParameters:
         return self.codebooks_per_quantizer * self.index_bits * frames
 
     def side_bits(self, codes: Sequence[int], frames: int | None = None) -> int:
-        """Bits of a packet that say how to read the rest: short prefix, codes and mask ranks."""
+        """Bits of a packet beside the indices: short prefix, codes, mask ranks and levels."""
         bits = len(codes) * self.code_bits
         if frames is not None and frames < self.frames_per_window:
             bits += self.code_bits + self.frame_bits
+        bits += LEVELS_BITS * sum(code == self.panned_code for code in codes)
         return bits + sum(self.rank_bits(code) for code in codes if code <= self.experts)
 
     def payload_bits(self, codes: Sequence[int], frames: int | None = None) -> int:
@@ -120,7 +151,7 @@ class StreamParameters:
     def packet_bytes_of(self, codes: np.ndarray) -> np.ndarray:
         """Sizes of full packets in bytes for an array of valid codes.  codes: (N, signals) → (N,)."""
         per_code = np.zeros(1 << self.code_bits, np.int64)
-        for code in range(self.copy_code + 1):
+        for code in range(self.panned_code + 1):
             per_code[code] = self.side_bits((code,)) + self.payload_bits((code,))
         return -(-per_code[codes].sum(axis=1) // 8) + PACKET_CRC_BYTES
 

@@ -173,9 +173,8 @@ class PacketIndex:
         first = block * self.BLOCK
         last = min(first + self.BLOCK, self._trailer.packets)
         codes = unpack_table(header, self._trailer.table, first, last)
-        bad = codes > parameters.copy_code
-        bad[:, 0] |= codes[:, 0] == parameters.copy_code
-        if bad.any():
+        kinds = np.unique(codes, axis=0).tolist()
+        if any(parameters.code_flaw(kind) for kind in kinds):
             raise BadInputError("the trailer's table holds a code that no packet has")
         sizes = parameters.packet_bytes_of(codes)
         if last == self._trailer.packets:

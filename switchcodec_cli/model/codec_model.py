@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from .config import ModelConfig
 from .dac import DacDecoder, DacEncoder
+from .mel import band_of_bins
 from .phase import PhaseSearch
 from .revq import ResidualExpertQuantizer
 from .spectral import Analysis, SpectralDecoder, SpectralEncoder
@@ -36,19 +39,19 @@ class CodecModel(nn.Module):
             return self.encoder(self.analysis.standardise(self.analysis.magnitude(audio)))
         return self.encoder(audio)
 
-    def decode(self, z: Tensor, audible: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, gains: Tensor | None = None) -> Tensor:
         """Latents (B, T, D) -> what `DecoderStream` synthesises, (B, T, n, ...).
 
-        For the spectral backbone n spectra of magnitudes a frame, else n samples of audio. Frames that
-        are not `audible` (B, T) become silence.
+        For the spectral backbone n spectra of magnitudes a frame, else n samples of audio. `gains` of
+        frames, (B, T, 1) or for the spectral backbone (B, T, bins), multiply them.
         """
         if self.config.backbone == "spectral":
             magnitude = self.analysis.restore(self.decoder(z)).clamp_(max=8).exp_()
             result = magnitude.unflatten(1, (z.shape[1], -1))  # (B, T, spectra, bins)
         else:
             result = self.decoder(z)  # (B, T, hop)
-        if audible is not None:
-            result = result * audible.view(*audible.shape, *(1,) * (result.dim() - 2))
+        if gains is not None:
+            result = result * (gains[:, :, None] if result.dim() == 4 else gains)
         return result
 
     @torch.no_grad()
@@ -76,11 +79,24 @@ class CodecModel(nn.Module):
 class DecoderStream:
     """Latents to audio, block by block; the result does not depend on how the blocks are cut."""
 
-    def __init__(self, model: CodecModel, chunk: int, phase_iterations: int | None = None, first: int = 0):
-        """`first`: absolute number of the first frame that will be pushed."""
+    def __init__(
+        self,
+        model: CodecModel,
+        chunk: int,
+        phase_iterations: int | None = None,
+        first: int = 0,
+        edges: Sequence[float] = (),
+    ):
+        """`first`: absolute number of the first frame that will be pushed. `edges`: in Hz, between the bands
+        of the gains; for the spectral backbone."""
+        dimension = model.config.latent_dimension
+        device = next(model.parameters()).device
+        band = torch.zeros(1, dtype=torch.long, device=device)
+        if model.config.backbone == "spectral":
+            band = band_of_bins(model.analysis.bins, model.config.sample_rate, edges).to(device)
 
         def network(z: Tensor) -> Tensor:
-            return model.decode(z[..., :-1], z[..., -1])
+            return model.decode(z[..., :dimension], z[..., dimension:][..., band])
 
         self.network = ContextStream(network, model.decoder.context, chunk)
         self.search = None
@@ -91,13 +107,13 @@ class DecoderStream:
                 spectral.hop_length,
                 spectral.phase_iterations if phase_iterations is None else phase_iterations,
                 spectral.phase_momentum,
-                next(model.parameters()).device,
+                device,
             )
             self.search.start.number = first * spectral.spectra_per_frame
 
-    def push(self, z: Tensor, audible: Tensor, last: bool = False) -> list[Tensor]:
-        """The next latents (B, n, D), audible (B, n) 0 or 1 -> pieces of audio (B, samples)."""
-        pieces = self.network.push(torch.cat([z, audible[..., None].to(z.dtype)], -1), last)
+    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+        """The next latents (B, n, D), gains (B, n, bands), 0 for silence -> pieces of audio (B, samples)."""
+        pieces = self.network.push(torch.cat([z, gains.to(z.dtype)], -1), last)
         if self.search is None:
             return [piece.flatten(1) for piece in pieces]
         return [

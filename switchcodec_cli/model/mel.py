@@ -35,6 +35,11 @@ def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
     return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
 
 
+def band_of_bins(bins: int, sample_rate: int, edges: Sequence[float]) -> Tensor:
+    """The band between the edges, in Hz, that each bin from 0 to half the rate is in: numbers (bins,)."""
+    return torch.bucketize(torch.linspace(0, sample_rate / 2, bins), torch.tensor(edges), right=True)
+
+
 def bin_weights(
     window_length: int, sample_rate: int, edges: Sequence[float], weights: Sequence[float]
 ) -> Tensor:
@@ -42,6 +47,5 @@ def bin_weights(
 
     Their mean is 1 / ln 10, so that they make decades of natural logarithms.
     """
-    frequency = torch.linspace(0, sample_rate / 2, window_length // 2 + 1)
-    weight = torch.tensor(weights)[torch.bucketize(frequency, torch.tensor(edges), right=True)]
+    weight = torch.tensor(weights)[band_of_bins(window_length // 2 + 1, sample_rate, edges)]
     return weight / weight.mean() / math.log(10)

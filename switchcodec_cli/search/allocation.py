@@ -1,12 +1,12 @@
 """Which window gets how many experts. Torch-free: works on tables of distortion.
 
-A *choice* is what the signals of one window can be coded as: a number of experts each, silent, or a copy.
+A *choice* is what the signals of one window can be coded as: a number of experts each, silent, or what is
+*derived* from the other signal, a copy or a panned one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -29,27 +29,29 @@ class Choices:
         cls, parameters: StreamParameters, signals: int, experts_total: int | None, most_bytes: int
     ) -> Choices:
         """Those that keep a constant rate of `experts_total` (None: any), and packets of `most_bytes`."""
-        copy, silent = parameters.copy_code, parameters.silent_code
         codes = [
             codes
-            for codes in product(range(copy + 1), repeat=signals)
-            if codes[0] != copy
-            and codes != (silent, copy)
-            and keeps_constant_rate(parameters, experts_total, codes)
+            for codes in parameters.all_codes(signals)
+            if keeps_constant_rate(parameters, experts_total, codes)
             and parameters.packet_bytes(codes) <= most_bytes
         ]
         sizes = np.array([parameters.packet_bytes(each) for each in codes], np.int64)
         return cls(parameters, np.array(codes, np.int64).reshape(-1, signals), sizes)
 
-    def possible(self, silent: np.ndarray, same: np.ndarray) -> np.ndarray:
-        """Which choices fit windows whose signals are `silent` (signals, W) or the `same` (W,): (W, O)."""
-        is_silent = self.codes == self.parameters.silent_code  # (O, signals)
-        is_copy = (self.codes == self.parameters.copy_code).any(1)  # (O,)
-        fits = (is_silent[None] == silent.T[:, None]).all(2)
-        copied = same & ~silent.any(0)
-        # what is copied is not silent by itself
-        copies = is_copy[None] & ~is_silent[:, 0][None] & copied[:, None]
-        return np.where(copied[:, None], copies, fits & ~is_copy[None])
+    def possible(self, silent: np.ndarray, same: np.ndarray, panned: np.ndarray) -> np.ndarray:
+        """Which choices fit windows whose signals are `silent` (signals, W), the `same` (W,) or `panned`.
+
+        panned (signals, W): which signal, if any, is a panned version of the other one. Returns (W, O).
+        """
+        parameters = self.parameters
+        wanted = np.where(silent, parameters.silent_code, 0)  # 0 stands for any number of experts
+        heard = ~silent.any(0)
+        for signal in range(len(silent)):
+            wanted[signal, panned[signal] & heard] = parameters.panned_code
+        if len(silent) == 2:
+            wanted[:, same & heard] = np.array([[0], [parameters.copy_code]])
+        kinds = np.where(self.codes <= parameters.experts, 0, self.codes)  # (O, signals)
+        return (kinds[None] == wanted.T[:, None]).all(2)
 
     def distortion(self, tables: np.ndarray, possible: np.ndarray) -> np.ndarray:
         """Distortion of every choice, infinite for impossible ones.
@@ -58,9 +60,13 @@ class Choices:
         """
         experts = self.parameters.experts
         total = np.zeros(possible.shape)
+        # silent signals cost nothing; what is derived from the other signal fares as that does
+        padded = np.pad(tables, ((0, 0), (0, 0), (0, 1)))
         for signal, codes in enumerate(self.codes.T):
-            padded = np.pad(tables[signal], ((0, 0), (0, 2)))  # silent and copied signals cost nothing
-            total += padded[:, np.minimum(codes, experts + 2)]
+            derived = codes > self.parameters.silent_code
+            other = np.minimum(self.codes[:, -1 - signal], experts + 1)
+            own = padded[signal][:, np.where(derived, experts + 1, codes)]
+            total += np.where(derived, padded[-1 - signal][:, other], own)
         return np.where(possible, total, np.inf)
 
     def sizes_of(self, windows: int, last_frames: int) -> np.ndarray:

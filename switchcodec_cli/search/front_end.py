@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..audio import StreamResampler
-from ..bitstream import Header
+from ..bitstream import LEVEL_BANDS, Header
 from ..model.stream import ContextStream
 from .likeness import Likeness, Target
 from .need import Need, audibility
+from .panning import Panning
 
 if TYPE_CHECKING:
     from ..codec import Codec
@@ -32,6 +33,8 @@ class Chunk:
     z: Tensor  # (signals, T, D), of digital silence where a window is silent
     silent: np.ndarray  # (signals, W) bool
     same: np.ndarray  # (W,) bool: the second signal can be a copy of the first
+    panned: np.ndarray  # (signals, W) bool: this signal is the other one at other levels,
+    levels: np.ndarray  # (W, bands), namely at these
     target: Target | None
     tables: np.ndarray | None  # distortion by number of experts, (signals, W, Nr + 1)
 
@@ -64,6 +67,7 @@ class FrontEnd:
         self.silence_peak = SILENCE if header.experts_total is not None else INAUDIBLE
         self.resampler = StreamResampler(header.original_rate, codec.sample_rate, self.signals)
         self.need = Need(codec.model.quantizer, likeness)
+        self.panning = Panning(likeness) if self.signals == 2 and likeness.spectral else None
         self.samples = 0  # per channel, at the original rate
         self.pending: list[np.ndarray] = []  # at the codec's rate, less than a chunk in all
         self.pending_length = 0
@@ -122,6 +126,9 @@ class FrontEnd:
         peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
         silent = peaks < self.silence_peak
         same = self._same(audio, starts) & ~silent.any(0)
+        panned, levels = np.zeros_like(silent), np.zeros((len(starts), LEVEL_BANDS), int)
+        if self.panning is not None:
+            panned, levels = self.panning(audio, starts)
         hush = torch.from_numpy(np.repeat(silent, size, 1)[:, :length]).to(features.device)
         z = torch.where(hush[..., None], self.codec.silence, features[..., :dimension])
         target = None
@@ -133,7 +140,7 @@ class FrontEnd:
             frames = np.minimum(size, length - starts)
             energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
             tables = self._tables(z, target) * audibility(energy)[..., None]
-        return Chunk(z, silent, same, target if self.target else None, tables)
+        return Chunk(z, silent, same, panned, levels, target if self.target else None, tables)
 
     def _same(self, audio: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Which windows sound the same in both signals: audio (2, T, hop) -> (W,)."""

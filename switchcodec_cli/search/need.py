@@ -12,15 +12,21 @@ from ..model.revq import ResidualExpertQuantizer
 from .likeness import Likeness, Target
 
 # Errors in a faint window are heard less, more so than their loudness in the distance says. Weight by level:
-# linear in dB between these (dBFS, RMS).
+# its square is linear in dB between these (dBFS, RMS).
 FAINT, LOUD = -120.0, -20.0
-LEAST_WEIGHT = 0.3
+LEAST_WEIGHT = 0.55
+
+# How far a window's distance falls from no experts to all of them, found by decoding, and its latents'
+# residual tell together what experts are worth to it, better than either alone: decoded distances at every
+# number of experts are dearer and rank the windows worse, so much of them is chance. Share of the residual,
+# in units of the mean square of the shared codewords.
+RESIDUAL_SHARE = 0.6
 
 
 def audibility(energy: np.ndarray) -> np.ndarray:
-    """Weights 0.3..1 for the errors of windows with these mean squares (full scale 1)."""
+    """Weights 0.55..1 for the errors of windows with these mean squares (full scale 1)."""
     level = 10 * np.log10(energy + 1e-12)
-    return np.clip((level - FAINT) / (LOUD - FAINT), LEAST_WEIGHT, 1)
+    return np.clip((level - FAINT) / (LOUD - FAINT), LEAST_WEIGHT**2, 1) ** 0.5
 
 
 class Need:
@@ -29,9 +35,12 @@ class Need:
     def __init__(self, quantizer: ResidualExpertQuantizer, likeness: Likeness):
         self.quantizer, self.likeness = quantizer, likeness
         self.experts = len(quantizer.experts)
-        parts = (0, 1 / 4, 5 / 8, 1)
-        # decoded at these numbers of experts only; between them the residual of the latents tells
-        self.anchors = sorted({round(part * self.experts) for part in parts})
+        # numbers of experts whose residual is measured where there is no time for all of them
+        self.anchors = sorted({round(part * self.experts) for part in (0, 1 / 4, 5 / 8, 1)})
+        book = quantizer.shared.codebooks[0]
+        with torch.no_grad():
+            words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
+            self.unit = float(words.square().mean())
 
     def residuals(self, z: Tensor) -> np.ndarray:
         """Root mean square of what is left of windows z (B, W, F, D): (B, W, Nr + 1). Fast, and a guess."""
@@ -54,13 +63,15 @@ class Need:
             mask = self.quantizer.route(flat, torch.full((len(flat),), count, device=z.device))
             quantized = quantize(self.quantizer, flat, mask)
             residuals.append((flat - quantized).square().mean((1, 2)))
-            if count in self.anchors:
+            if count in (0, self.experts):
                 decoded = self.likeness.decoded(quantized.view(batch, -1, dimension))
                 distance = self.likeness.distance(decoded, target)
                 distances[count] = distance.view(batch * windows, frames).mean(1)
         residual = torch.stack(residuals, 1).double().cpu().numpy()  # (B * W, Nr + 1)
         decoded = {count: distance.double().cpu().numpy() for count, distance in distances.items()}
-        return interpolate(residual, decoded).reshape(batch, windows, -1)
+        table = interpolate(residual, decoded)
+        table += RESIDUAL_SHARE / self.unit * np.minimum.accumulate(residual, 1)
+        return table.reshape(batch, windows, -1)
 
 
 def interpolate(residual: np.ndarray, distances: dict[int, np.ndarray]) -> np.ndarray:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .front_end import Chunk
 
 LOOK_AHEAD_CHUNKS = 4  # of 8 windows: an average rate is kept with some 32 seconds in view
-PRICE_AT_0, PRICE_FALL = 0.125, 10**0.25  # distortion per kbps at quality 0; by so much less a step
+PRICE_AT_0, PRICE_FALL = 0.22, 10**0.25  # distortion per kbps at quality 0; by so much less a step
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,6 @@ class RatePlanner:
         self.settings, self.header = settings, header
         self.parameters, self.look_ahead = header.parameters, look_ahead
         most = settings.most_bytes(header.parameters, header.signals)
-        if settings.constant:
-            most = header.parameters.packet_bytes((header.parameters.experts,) * header.signals)
         self.choices = Choices.of(header.parameters, header.signals, header.experts_total, most)
         self.container = len(encode_header(header)) + FIXED_BYTES + CLOSE_BYTES
         self.waiting: deque[_Waiting] = deque()
@@ -58,7 +56,7 @@ class RatePlanner:
     def push(self, chunk: Chunk) -> list[np.ndarray]:
         """The next chunk; out come the codes (W, signals) of those that can be decided now."""
         size = self.parameters.frames_per_window
-        possible = self.choices.possible(chunk.silent, chunk.same)
+        possible = self.choices.possible(chunk.silent, chunk.same, chunk.panned)
         tables = chunk.tables
         if tables is None:  # nothing to weigh up: as many experts as there may be
             tables = np.broadcast_to(

@@ -85,15 +85,18 @@ class EncoderSettings:
         return largest_experts(DEFAULT_KBPS if self.kbps is None else self.kbps, parameters, signals)
 
     def most_bytes(self, parameters: StreamParameters, signals: int) -> int:
-        """The largest packet, in bytes, of a full window that the ceiling allows.
+        """The largest packet, in bytes, of a full window that the ceiling or the constant rate allows.
 
         Raises UsageError where even the smallest packet with sound in it is above the ceiling.
         """
         most = parameters.packet_bytes((parameters.experts,) * signals)
-        if self.max_kbps is None:
+        ceiling = self.max_kbps
+        if self.constant and self.experts is None:
+            ceiling = DEFAULT_KBPS if self.kbps is None else self.kbps
+        if ceiling is None:
             return most
-        largest_experts(self.max_kbps, parameters, signals)
-        return min(most, int(self.max_kbps * 1000 * parameters.window_seconds / 8 * (1 + 1e-9)))
+        largest_experts(ceiling, parameters, signals)
+        return min(most, int(ceiling * 1000 * parameters.window_seconds / 8 * (1 + 1e-9)))
 
     def check(self, parameters: StreamParameters, signals: int) -> None:
         """Raises UsageError where no sound at all could be coded this way."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from switchcodec_cli.bitstream import (
     COPY,
+    LEVEL_BANDS,
     SILENT,
     Block,
     BlockKind,
@@ -19,6 +20,7 @@ from switchcodec_cli.bitstream import (
     Window,
     all_splits,
     coded_block,
+    panned_block,
 )
 
 FINGERPRINT = bytes(range(16))
@@ -97,7 +99,7 @@ def make_header(
 def random_windows(
     header: Header, total: int, rng: np.random.Generator, silence: float = 0.0
 ) -> list[Window]:
-    """Windows for ``total`` samples, a share ``silence`` of the blocks of later windows silent or copied."""
+    """Windows for ``total`` samples, a share ``silence`` of the later blocks silent, copied or panned."""
     parameters, signals = header.parameters, header.signals
     frames = header.frames_in(total)
     windows = []
@@ -113,7 +115,8 @@ def random_windows(
         if windows and rng.random() < silence:
             blocks[0] = SILENT
         if signals == 2 and windows and rng.random() < silence:
-            blocks[1] = COPY if blocks[0].kind is BlockKind.CODED else SILENT
+            derived = [COPY, panned_block(rng.integers(0, 32, LEVEL_BANDS))]
+            blocks[1] = derived[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
         windows.append(Window(here, tuple(blocks)))
     return windows
 

@@ -20,6 +20,7 @@ from switchcodec_cli.bitstream import (
     Window,
     coded_block,
     mask_of_rank,
+    panned_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream.packet import (
@@ -93,7 +94,7 @@ def test_sizes_of_the_default_parameters() -> None:
 def test_every_k_of_every_expert_count(experts: int) -> None:
     rng = np.random.default_rng(experts)
     parameters = StreamParameters(8000, 10, 3, experts, 5, 2)
-    assert parameters.code_bits == ceil(log2(experts + 5))
+    assert parameters.code_bits == ceil(log2(experts + 6))
     assert parameters.short_code < parameters.end_code
     for chosen in range(experts + 1):
         for frames in (1, 2, 3):
@@ -115,11 +116,17 @@ def test_round_trip_of_any_packet(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 1000), "seed"))
     chosen = st.integers(0, parameters.experts)
     blocks = [random_block(parameters, data.draw(chosen), frames, rng)]
-    second = data.draw(st.sampled_from(["none", "coded", "silent", "copy", "first silent"]))
+    kinds = ["none", "coded", "silent", "copy", "panned", "first silent", "first panned"]
+    second = data.draw(st.sampled_from(kinds))
+    levels = st.lists(st.integers(0, 31), min_size=8, max_size=8)
     if second == "coded":
         blocks.append(random_block(parameters, data.draw(chosen), frames, rng))
     elif second == "first silent":
         blocks.insert(0, SILENT)
+    elif second == "first panned":
+        blocks.insert(0, panned_block(data.draw(levels)))
+    elif second == "panned":
+        blocks.append(panned_block(data.draw(levels)))
     elif second != "none":
         blocks.append(SILENT if second == "silent" else COPY)
     round_trip(parameters, Window(frames, tuple(blocks)), data.draw(st.integers(0, 2**31 - 2), "number"))
@@ -142,10 +149,43 @@ def test_order_of_bits_is_that_of_the_specification() -> None:
     assert encode_packet(parameters, 9, window) == body + packet_crc(9, body).to_bytes(2, "little")
 
 
-def test_resolved_replaces_a_copy() -> None:
+def test_levels_stand_between_ranks_and_indices() -> None:
+    rng = np.random.default_rng(4)
+    block, levels = random_block(SMALL, 2, 4, rng), (24, 31, 0, 1, 2, 3, 4, 5)
+    bits = f"{SMALL.panned_code:04b}{2:04b}{rank_of_mask(block.experts):03b}"
+    bits += "".join(f"{level:05b}" for level in levels)
+    bits += "".join(f"{index:04b}" for index in block.indices.ravel())
+    bits += "0" * (-len(bits) % 8)
+    body = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    packet = encode_packet(SMALL, 5, Window(4, (panned_block(levels), block)))
+    assert packet == body + packet_crc(5, body).to_bytes(2, "little")
+    assert len(packet) == SMALL.packet_bytes((SMALL.panned_code, 2))
+
+
+def test_resolved_replaces_what_is_derived() -> None:
     block = random_block(SMALL, 1, 4, np.random.default_rng(0))
     assert Window(4, (block, COPY)).resolved == (block, block)
+    assert Window(4, (block, panned_block(range(8)))).resolved == (block, block)
+    assert Window(4, (panned_block(range(8)), block)).resolved == (block, block)
     assert Window(4, (block, SILENT)).resolved == (block, SILENT)
+
+
+def test_codes_that_may_stand_together() -> None:
+    silent, copy, panned = SMALL.silent_code, SMALL.copy_code, SMALL.panned_code
+    allowed = SMALL.all_codes(2)
+    assert len(allowed) == len(set(allowed)) == (SMALL.experts + 2) ** 2 + 3 * (SMALL.experts + 1)
+    for codes in [
+        (copy, 0),
+        (silent, copy),
+        (copy, copy),
+        (panned, panned),
+        (panned, silent),
+        (copy, panned),
+    ]:
+        assert codes not in allowed and SMALL.code_flaw(codes)
+    assert {(0, copy), (0, panned), (panned, 4), (silent, silent)} <= set(allowed)
+    assert SMALL.all_codes(1) == [(code,) for code in range(silent + 1)]
+    assert SMALL.code_flaw((SMALL.short_code,)) and SMALL.code_flaw((-1,))
 
 
 ZEROS = np.zeros((2, 1, 4), int)
@@ -158,6 +198,8 @@ ZEROS = np.zeros((2, 1, 4), int)
         (Window(5, (SILENT,)), "frames"),
         (Window(4, (SILENT, SILENT)), "blocks"),
         (Window(4, (COPY,)), "copy"),
+        (Window(4, (panned_block(range(8)),)), "levels of nothing"),
+        (Window(4, (Block(BlockKind.SILENT, levels=(1,)),)), "levels"),
         (Window(4, (Block(BlockKind.SILENT, (1,)),)), "no experts"),
         (Window(4, (coded_block((4,), ZEROS),)), "ascend"),
         (Window(4, (coded_block((-1,), ZEROS),)), "ascend"),
@@ -173,6 +215,13 @@ ZEROS = np.zeros((2, 1, 4), int)
 def test_impossible_windows_are_refused(window: Window, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check_window(SMALL, 1, window)
+
+
+@pytest.mark.parametrize("levels", [range(7), range(9), [24] * 7 + [32], [24] * 7 + [-1]])
+def test_impossible_levels_are_refused(levels) -> None:
+    block = random_block(SMALL, 1, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="levels"):
+        check_window(SMALL, 2, Window(4, (block, panned_block(levels))))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from switchcodec_cli.bitstream import (
     Window,
     coded_block,
     inspect,
+    level_gains,
+    panned_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream import header as header_module
@@ -48,6 +50,8 @@ def bytes_of(dump: str) -> tuple[bytes, list[tuple[bytes, str]]]:
 def block_of(signal: object) -> Block:
     if isinstance(signal, str):
         return {"silent": SILENT, "copy": COPY}[signal]
+    if "levels" in signal:
+        return panned_block(signal["levels"])
     return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
 
 
@@ -109,6 +113,16 @@ def test_worked_figures() -> None:
     assert SHIPPED.packet_bytes((SHIPPED.silent_code,)) == 3 and "silence takes 3 bytes" in TEXT
     assert rank_of_mask((2, 5)) == 12 == int("01100", 2) and "the bits `01100`" in TEXT
     assert rank_of_mask((6, 7)) == 27 and "{6,7} has 6 + 21 = 27" in TEXT
+
+
+def test_levels() -> None:
+    edges = re.search(r"\| from, Hz \|(.*)\|", TEXT)
+    assert edges and [int(edge) for edge in edges[1].split("|")] == [0, *parameters_module.LEVEL_EDGES]
+    levels = parameters_module.LEVEL_BANDS, parameters_module.LEVEL_BITS, parameters_module.LEVELS_BITS
+    assert levels == (8, 5, 40) and "eight levels of 5 bits" in TEXT and "panned ? 40 : 0" in TEXT
+    named = {0: 0, 24: 1, 1: 10 ** (-34.5 / 20), 31: 10 ** (10.5 / 20)}
+    assert level_gains(tuple(named)) == pytest.approx(tuple(named.values()), rel=1e-12)
+    assert "v = 1 is −34.5 dB" in TEXT and "v = 31 is +10.5 dB" in TEXT
 
 
 def test_header_table_adds_up() -> None:

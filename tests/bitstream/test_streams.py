@@ -386,4 +386,4 @@ def test_random_windows_helper_really_varies() -> None:
         for window in random_windows(header, 8000, np.random.default_rng(0), 0.5)
         for block in window.blocks
     }
-    assert kinds == {"coded", "silent", "copy"}
+    assert kinds == {"coded", "silent", "copy", "panned"}

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SILENT, COPY, SHORT, END = 5, 6, 7, 15  # codes for four experts: four bits each
+SILENT, COPY, PANNED, SHORT, END = 5, 6, 7, 8, 15  # codes for four experts: four bits each
 F, HOP, RATE = 4, 10, 8000  # frames per window, samples per frame, Hz
 UNKNOWN = 2**64 - 1
 
@@ -120,7 +120,7 @@ PACKETS = [
     packet(0, TWO),
     packet(1, SHARED_ONLY),
     packet(2, QUIET),
-    packet(3, "0111 01" + "0001 10" + indices(4)),
+    packet(3, "1000 01" + "0001 10" + indices(4)),
 ]
 CODES = [2, 0, SILENT, 1]
 TOTAL = 40 * 3 + 11  # the last window has two frames
@@ -267,13 +267,14 @@ def make_cases() -> None:
 
     case("mask_rank_too_large", lying_packet("0010 110" + indices(12), 2), "", 3, (1,))
     case("padding_not_zero", lying_packet(TWO, 2, fill="1"), "", 3, (1,))
-    case("reserved_code", lying_packet("1000", SILENT), "", 3, (1,))
+    case("reserved_code", lying_packet("1001", SILENT), "", 3, (1,))
     case("copy_in_mono", lying_packet("0110", SILENT), "", 3, (1,))
+    case("panned_in_mono", lying_packet("0111", SILENT), "", 3, (1,))
     case("end_code_in_a_packet", lying_packet("1111", SILENT), "", 3, (1,))
-    case("short_but_full", lying_packet("0111 11" + SHARED_ONLY, 0), "next cannot be found", 1)
+    case("short_but_full", lying_packet("1000 11" + SHARED_ONLY, 0), "next cannot be found", 1)
     case(
         "short_in_the_middle",
-        lying_packet("0111 01 0001 10" + indices(4), 1),
+        lying_packet("1000 01 0001 10" + indices(4), 1),
         "window 1 is short but is not the last",
         2,
     )
@@ -282,6 +283,11 @@ def make_cases() -> None:
     stereo = {"channels": 2, "coding": 1}
     pair = [packet(0, "0101 0110"), packet(1, "0000 0110" + indices(4))]
     case("copy_of_silence", stream(pair, 80, [SILENT, COPY, 0, COPY], **stereo), "", 2, (0,))
+    levels = "11000" * 8
+    pair = [packet(0, "0111 0101" + levels), packet(1, "0000 0111" + levels + indices(4))]
+    case("panned_silence", stream(pair, 80, [PANNED, SILENT, 0, PANNED], **stereo), "", 2, (0,))
+    pair = [packet(0, "0111 0111" + levels), packet(1, "0111 0000" + levels + indices(4))]
+    case("panned_from_each_other", stream(pair, 80, [PANNED, PANNED, PANNED, 0], **stereo), "", 2, (0,))
     constant = stream([packet(0, SHARED_ONLY)], 40, [0], mode=0, experts_total=2)
     case("constant_rate_broken", constant, "", 1, (0,))
 

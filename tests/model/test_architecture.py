@@ -97,15 +97,20 @@ def test_one_latent_per_hop_and_back(name, frames):
         assert decoded.min() >= 0
 
 
-def test_frames_that_are_not_audible_become_silence():
+def test_gains_multiply_what_is_decoded():
     for config in BOTH.values():
         model = build(config)
         z = noise(1, 6, 8)
-        audible = torch.tensor([[1.0, 1, 0, 0, 1, 1]])
+        gains = torch.tensor([[1.0, 1, 0, 0, 0.5, 1]])[..., None]
         with torch.inference_mode():
-            heard, all_of_it = model.decode(z, audible), model.decode(z)
+            heard, all_of_it = model.decode(z, gains), model.decode(z)
         assert (heard[:, 2:4] == 0).all()
         assert torch.equal(heard[:, :2], all_of_it[:, :2])
+        assert torch.equal(heard[:, 4], all_of_it[:, 4] / 2)
+    model = build(BOTH["spectral"])
+    by_bin = torch.linspace(0, 2, model.analysis.bins).expand(1, 6, -1)
+    with torch.inference_mode():
+        assert torch.equal(model.decode(z, by_bin), model.decode(z) * by_bin[:, :, None])
 
 
 def test_silence_is_what_silence_is_coded_to():

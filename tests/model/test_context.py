@@ -73,11 +73,11 @@ def test_decoder_context(name):
 @torch.inference_mode()
 def test_decoder_context_with_phase_search(name, iterations, signals):
     model = build(CONFIGS[name])
-    audible = torch.ones(signals, FRAMES)
+    gains = torch.ones(signals, FRAMES, 1)
 
     def audio(z):
         stream = DecoderStream(model, 1000, iterations)
-        return torch.cat(stream.push(z, audible, last=True), 1).view(signals, FRAMES, -1)
+        return torch.cat(stream.push(z, gains, last=True), 1).view(signals, FRAMES, -1)
 
     z = noise(signals, FRAMES, 8)
     disturbed = z.clone()

@@ -19,6 +19,7 @@ from switchcodec_cli.bitstream import (
     StreamWriter,
     Window,
     coded_block,
+    panned_block,
 )
 from switchcodec_cli.search import EncoderSettings
 from switchcodec_cli.search.allocation import within_budget
@@ -51,11 +52,13 @@ def chunks(levels, tables, frames):
         part = slice(start, min(start + CHUNK, count))
         length = min(part.stop * FRAMES, frames) - start * FRAMES
         silent = levels[:, part] < -100
+        number = np.arange(part.start, part.stop)
         yield SimpleNamespace(
             z=np.zeros((len(levels), length, 1)),
             silent=silent,
             windows=silent.shape[1],
-            same=np.zeros(silent.shape[1], bool),
+            same=number % 11 == 7 if len(levels) == 2 else number < 0,
+            panned=np.stack([number % 5 == 2, number % 5 == 4])[: len(levels)] & (len(levels) == 2),
             tables=tables[:, part],
         )
 
@@ -92,7 +95,10 @@ def stream(wanted, runs, signals=1, seed=0, look_ahead=WHOLE, last_frames=FRAMES
 def block(code, frames):
     if code == PARAMETERS.silent_code:
         return SILENT
-    assert code != PARAMETERS.copy_code or COPY
+    if code == PARAMETERS.copy_code:
+        return COPY
+    if code == PARAMETERS.panned_code:
+        return panned_block([24] * 8)
     return coded_block(tuple(range(code)), np.zeros((1 + code, 2, frames), np.uint16))
 
 
