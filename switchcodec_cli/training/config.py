@@ -42,6 +42,7 @@ class LossConfig:
     output_iterations: int = 8
     output_graded: int = 0  # further rounds of the search that gradients pass through
     loudness: float = 0.0  # share of loudness beside logarithms in the term of the output
+    amplitude: float = 0.0  # likewise of magnitudes as they are: the loudest parts alone count
     adversarial: float = 1.0
     feature_matching: float = 2.0
 

@@ -40,8 +40,8 @@ class MagnitudeLoss(nn.Module):
 class WaveformLoss(nn.Module):
     """Multi-scale mel distance of waveforms: the mean over scales of the L1 of log10 mel magnitudes.
 
-    With `loudness`, so many times the L1 of the bands' loudness on top: logarithms weigh a whisper in the
-    background like the voice in front of it, the ear does not.
+    With `loudness` and `amplitude`, so many times the L1 of the bands' loudness and magnitudes on top:
+    logarithms weigh a whisper in the background like the voice in front of it, the ear does not.
 
     The scales of DAC (Kumar et al. 2023) are windows of 32 to 2048 samples with 5 to 320 bands.
     """
@@ -54,9 +54,10 @@ class WaveformLoss(nn.Module):
         scales: tuple[tuple[int, int], ...] = SCALES,
         loudness: float = 0.0,
         floor: float = 1e-4,
+        amplitude: float = 0.0,
     ):
         super().__init__()
-        self.loudness, self.floor = loudness, floor
+        self.loudness, self.floor, self.amplitude = loudness, floor, amplitude
         self.lengths = [length for length, _ in scales]
         for length, bands in scales:
             filters = mel_filters(bands, length, sample_rate)
@@ -82,4 +83,6 @@ class WaveformLoss(nn.Module):
             if self.loudness:
                 louder = bands.pow(LOUDNESS_EXPONENT) - wanted.pow(LOUDNESS_EXPONENT)
                 total = total + self.loudness * louder.abs().mean()
+            if self.amplitude:
+                total = total + self.amplitude * (bands - wanted).abs().mean()
         return total / len(self.lengths)

@@ -50,6 +50,7 @@ class Objective(nn.Module):
                 ((512, 80), (1024, 120), (2048, 150)),
                 config.loudness,
                 spectral.output_floor,
+                config.amplitude,
             )
         else:
             self.distance = WaveformLoss(model.config.sample_rate)

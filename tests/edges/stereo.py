@@ -59,6 +59,9 @@ def items() -> dict[str, np.ndarray]:
         + 0.001 * np.stack([noise(len(voice)), np.roll(noise(len(voice)), 9999)], 1),
         # a mono sound a little to the left
         "near mono": np.stack([voice + low, 0.8 * (voice + low)], 1),
+        # a mono tape, played on a machine for stereo
+        "tape": np.stack([voice + low, 0.8 * (voice + low)], 1)
+        + 0.0005 * np.stack([noise(len(voice)), np.roll(noise(len(voice)), 9999)], 1),
         "mono": np.stack([voice + low] * 2, 1),
     }
 

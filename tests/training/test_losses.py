@@ -100,6 +100,16 @@ def test_waveform_loss_ignores_sign_and_grows_with_the_difference():
     assert prediction.grad.isfinite().all() and prediction.grad.abs().sum() > 0
 
 
+def test_amplitudes_count_what_is_loud():
+    quiet, loud = (
+        level * torch.randn(1, 8192, generator=torch.Generator().manual_seed(0)) for level in (1e-3, 1.0)
+    )
+    plain, steep = (WaveformLoss(44100, amplitude=amplitude) for amplitude in (0.0, 0.5))
+    for audio, more in ((quiet, 1.02), (loud, 1.1)):
+        assert plain(0.5 * audio, audio) < steep(0.5 * audio, audio)
+        assert (steep(0.5 * audio, audio) > more * plain(0.5 * audio, audio)) == (audio is loud)
+
+
 MAGNITUDES = ("low", "high", "whole")
 WAVEFORMS = ("complex2048", "complex512")
 
