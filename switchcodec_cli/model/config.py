@@ -31,8 +31,8 @@ class SpectralConfig:
     window_length: int = 2048
     hop_length: int = 512
     spectra_per_frame: int = 2
-    floor: float = 2e-4  # magnitudes below look all the same to the encoder
-    output_floor: float = 3e-5  # and the decoder says what usually lies there, down to this
+    floor: float = 4e-5  # magnitudes below look all the same to the encoder
+    output_floor: float = 1e-5  # and the decoder says what usually lies there, down to this
     width: int = 384
     encoder_blocks: int = 6
     decoder_blocks: int = 6

@@ -12,20 +12,19 @@ from torch import Tensor
 
 from .likeness import Likeness, Target
 
-STEP = 0.03
+STEP = 0.03  # of the root mean square of the shared codewords
 MOMENTUM, MEMORY = 0.8, 0.95
 
 
 class LatentAim:
     """Moves latents by gradient steps (Adam) through the decoder."""
 
-    def __init__(self, likeness: Likeness, steps: int, step: float = STEP):
-        """step: of the root mean square of the shared codewords."""
+    def __init__(self, likeness: Likeness, steps: int):
         self.likeness, self.steps = likeness, steps
         book = likeness.model.quantizer.shared.codebooks[0]
         with torch.no_grad():
             words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
-            self.step = step * float(words.square().mean().sqrt())
+            self.step = STEP * float(words.square().mean().sqrt())
 
     def __call__(self, z: Tensor, before: Tensor, after: Tensor, target: Target, heard: Tensor) -> Tensor:
         """Better latents for z (B, T, D).

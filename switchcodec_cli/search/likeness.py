@@ -7,7 +7,6 @@ ear. Logarithms weigh a whisper in the background like the voice in front of it;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +41,6 @@ class Likeness:
 
     def __init__(self, model: CodecModel):
         self.model = model
-        self.decoder: Callable[[Tensor], Tensor] = model.decoder  # training puts a compiled one here
         self.spectral = model.config.backbone == "spectral"
         if self.spectral:
             analysis = model.analysis
@@ -73,7 +71,7 @@ class Likeness:
 
     def decoded(self, z: Tensor) -> Tensor:
         """Log-magnitudes that latents (B, T, D) decode to, (B, T, n, bins)."""
-        out = self.decoder(z)
+        out = self.model.decoder(z)
         if self.spectral:
             return self.analysis.restore(out).clamp(max=8).unflatten(1, (z.shape[1], -1))
         return self.magnitude(out).clamp(min=self.floor).log()

@@ -87,22 +87,12 @@ class DiscriminatorConfig:
 
 
 @dataclass(frozen=True)
-class AimConfig:
-    """Latents moved down the gradient of the decoder, as the encoder's search will move them, before they are
-    quantized: codebooks and decoder then learn from what they will be given."""
-
-    steps: int = 0
-    step: float = 0.06  # of the root mean square of the shared codewords; few steps must go further each
-
-
-@dataclass(frozen=True)
 class TrainingConfig:
     """A whole run."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    aim: AimConfig = field(default_factory=AimConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     codebook: CodebookConfig = field(default_factory=CodebookConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from ..model.codebook import Codebook
 from ..model.codec_model import CodecModel
 from ..model.phase import PhaseSearch
-from ..search.aim import LatentAim
-from ..search.likeness import Likeness
-from .config import AimConfig, LossConfig
+from .config import LossConfig
 from .losses import MagnitudeLoss, WaveformLoss
 
 
@@ -31,15 +29,13 @@ class Outcome:
 class Objective(nn.Module):
     """Analysis, encoder, quantizer, decoder and the reconstruction losses."""
 
-    def __init__(self, model: CodecModel, config: LossConfig, aim: AimConfig | None = None):
+    def __init__(self, model: CodecModel, config: LossConfig):
         super().__init__()
         # not submodules: the trainer owns the model
         self.__dict__["model"] = model
         self.config = config
         self.spectral = model.config.backbone == "spectral"
         self.__dict__["encoder"], self.__dict__["decoder"] = model.encoder, model.decoder
-        self.likeness = Likeness(model) if aim is not None and aim.steps else None
-        self.aim_config = aim
         if self.spectral:
             spectral = model.config.spectral
             self.distance = MagnitudeLoss(
@@ -59,8 +55,6 @@ class Objective(nn.Module):
         """Fuse the networks' small operations."""
         self.__dict__["encoder"] = torch.compile(self.model.encoder)
         self.__dict__["decoder"] = torch.compile(self.model.decoder)
-        if self.likeness is not None:
-            self.likeness.decoder = self.decoder
 
     def latents(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Audio (B, L) -> latents, and the target of the reconstruction."""
@@ -75,25 +69,6 @@ class Objective(nn.Module):
         with torch.autocast(audio.device.type, torch.bfloat16):
             z = self.encoder(inputs)
         return z.float(), target
-
-    def aimed(self, z: Tensor, target: Tensor) -> Tensor:
-        """Latents (B, T, D) moved to where the decoder makes the most of them; gradients pass to z unchanged.
-
-        target: the true magnitudes for the spectral backbone, else the audio.
-        """
-        likeness = self.likeness
-        with torch.no_grad():
-            if self.spectral:
-                magnitude = target.unflatten(1, (z.shape[1], -1))
-            else:
-                magnitude = likeness.magnitude(target.unflatten(1, (z.shape[1], -1)))
-            wanted = likeness.target(magnitude)
-            # the codewords move while they learn
-            aim = LatentAim(likeness, self.aim_config.steps, self.aim_config.step)
-        none = z.detach()[:, :0]
-        with torch.autocast(z.device.type, torch.bfloat16):
-            moved = aim(z.detach(), none, none, wanted, torch.ones_like(z[..., 0]))
-        return z + (moved - z.detach())
 
     def output_distance(self, magnitude: Tensor, audio: Tensor) -> Tensor:
         """Distance between the audio that the phase search makes of magnitudes (B, T, bins) and the true one.
@@ -134,8 +109,6 @@ class Objective(nn.Module):
         z, target = self.latents(audio)
         masks, commitment = None, z.new_zeros(())
         if active is not None:
-            if self.likeness is not None and self.training:
-                z = self.aimed(z, target)
             z, commitment, masks = self.model.quantizer(z, active, observe)
         with torch.autocast(audio.device.type, torch.bfloat16):
             predicted = self.decoder(z)

@@ -61,7 +61,7 @@ class Trainer:
         segment = config.data.segment_frames * self.model.hop
         self.generator = torch.Generator().manual_seed(seed)
         self.pool = AudioPool(cache, config.data, segment, self.device, config.model.sample_rate)
-        self.objective = Objective(self.model, config.loss, config.aim).to(self.device)
+        self.objective = Objective(self.model, config.loss).to(self.device)
         frames = config.data.batch * config.data.segment_frames / 2
         self.care = CodebookCare(self.model.quantizer, config.codebook, frames)
         if not self.care.averages:
