@@ -47,4 +47,4 @@ def test_memory_is_flat_both_ways(tmp_path):
     short, long = json.loads(done.stdout)
     # 3.5 minutes of stereo at 24 kHz are 40 MB as float32
     assert long - short < 20
-    assert long < 1000
+    assert long < 1500  # most of it torch, above all one built for CUDA
