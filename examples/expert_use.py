@@ -21,8 +21,8 @@ from switchcodec_cli.errors import SwcError, UsageError
 from switchcodec_cli.files import atomic_path
 
 
-def shares(folder: Path) -> tuple[np.ndarray, float]:
-    """Share of the coded windows that use each expert (experts,), and the mean number used, over a folder."""
+def shares(folder: Path) -> np.ndarray:
+    """Share of the coded windows in a folder's files that use each expert. # (experts,)"""
     used: np.ndarray | float = 0.0
     windows = 0
     for path in sorted(folder.rglob("*.swc")):
@@ -35,8 +35,7 @@ def shares(folder: Path) -> tuple[np.ndarray, float]:
             raise UsageError(f"{path}: another number of experts than in the files before")
         used = used + summary.expert_use.sum(axis=0)
         windows += int(coded.sum())
-    share = np.asarray(used) / max(windows, 1)
-    return share, float(share.sum())
+    return np.asarray(used) / max(windows, 1)
 
 
 def draw(folder: Path, output: str) -> dict[str, np.ndarray]:
@@ -49,22 +48,22 @@ def draw(folder: Path, output: str) -> dict[str, np.ndarray]:
     if not kinds:
         raise UsageError(f"{folder}: no folders with .swc files in it")
     found = {kind: shares(folder / kind) for kind in kinds}
-    counts = {len(share) for share, _ in found.values()}
+    counts = {len(share) for share in found.values()}
     if len(counts) > 1:
         raise UsageError(f"{folder}: streams of different numbers of experts")
     experts = np.arange(counts.pop())
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(kinds)
-    for number, (kind, (share, _)) in enumerate(found.items()):
+    for number, (kind, share) in enumerate(found.items()):
         axes.bar(experts + (number - (len(kinds) - 1) / 2) * width, share, width, label=kind)
-    fair = np.mean([mean for _, mean in found.values()]) / len(experts)
+    fair = np.mean([share.mean() for share in found.values()])
     axes.axhline(fair, color="gray", linewidth=0.8, linestyle="--")
     axes.set(xlabel="expert", ylabel="share of windows", xticks=experts, ylim=(0, 1))
     axes.legend(ncols=len(kinds), frameon=False)
     with atomic_path(output, True) as temporary:
         figure.savefig(temporary, format=Path(output).suffix.lower().lstrip(".") or "png", dpi=110)
-    return {kind: share for kind, (share, _) in found.items()}
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

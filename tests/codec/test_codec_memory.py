@@ -8,13 +8,18 @@ from pathlib import Path
 CHILD = """
 import json, resource, sys
 import numpy as np
+import torch
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+peaks = [peak()]
 from switchcodec_cli.search import EncoderSettings
 from tiny_codecs import audio, codec
 
 folder, name, minutes = sys.argv[1], sys.argv[2], [float(x) for x in sys.argv[3:]]
 this = codec(name)
 second = audio(24000, 2, 24000)
-peaks = []
 for length in minutes:
     seconds = round(60 * length)
     with open(folder + "/stream.swc", "wb") as file:
@@ -25,7 +30,7 @@ for length in minutes:
     with open(folder + "/stream.swc", "rb") as file:
         heard = sum(len(block) for block in this.decoder(file).blocks())
     assert heard == seconds * 24000
-    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    peaks.append(peak())
 print(json.dumps(peaks))
 """
 
@@ -44,7 +49,8 @@ def test_memory_is_flat_both_ways(tmp_path):
         },
     )
     assert done.returncode == 0, done.stderr
-    short, long = json.loads(done.stdout)
+    torch_alone, short, long = json.loads(done.stdout)
     # 3.5 minutes of stereo at 24 kHz are 40 MB as float32
     assert long - short < 20
-    assert long < 1500  # most of it torch, above all one built for CUDA
+    # a torch that was built for CUDA takes several times as much as another one
+    assert long - torch_alone < 700

@@ -178,7 +178,7 @@ def test_packets_of_any_size_are_found_again(channels, rate):
     samples[: rate // 2] *= 1e-5
     data = this.encode(samples, rate, quality=4.0, effort=0)
     sizes = {this.parameters.packet_bytes(window.codes(this.parameters)) for window in windows_of(data)}
-    assert len(sizes) >= 3 + (channels == 2)
+    assert len(sizes) > 3
     reader = StreamReader(io.BytesIO(data))
     assert list(reader.windows(9, 14)) == windows_of(data)[9:14]
     assert verify(io.BytesIO(data)).ok
