@@ -1,8 +1,9 @@
 """Latents moved to where the decoder makes the most of them.
 
-The encoder network sees the input once and guesses; the decoder can be asked. A few steps down the gradient
-of the distance between decoded and given magnitudes find latents that serve this one input better than the
-guess, and the codewords are then searched for those.
+The encoder network sees the input once and guesses; the decoder can be asked. Steps down the gradient of the
+distance between decoded and given magnitudes find latents that serve this one input better than the guess.
+Some of the steps are taken with the gradient at what codes for the latents decode to (straight-through, as in
+training): what one frame's codewords miss, its neighbours and the next choice then make up for.
 """
 
 from __future__ import annotations
@@ -12,36 +13,50 @@ from torch import Tensor
 
 from .likeness import Likeness, Target
 
-STEP = 0.03  # of the root mean square of the shared codewords
 MOMENTUM, MEMORY = 0.8, 0.95
 
 
 class LatentAim:
-    """Moves latents by gradient steps (Adam) through the decoder."""
+    """The latents of one chunk on their way (Adam)."""
 
-    def __init__(self, likeness: Likeness, steps: int):
-        self.likeness, self.steps = likeness, steps
-        book = likeness.model.quantizer.shared.codebooks[0]
-        with torch.no_grad():
-            words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
-            self.step = STEP * float(words.square().mean().sqrt())
+    def __init__(
+        self,
+        likeness: Likeness,
+        z: Tensor,
+        before: Tensor,
+        after: Tensor,
+        target: Target,
+        heard: Tensor,
+        size: float,
+    ):
+        """z (B, T, D): where to start. before, after: the latents to either side (B, n, D), which stay.
 
-    def __call__(self, z: Tensor, before: Tensor, after: Tensor, target: Target, heard: Tensor) -> Tensor:
-        """Better latents for z (B, T, D).
-
-        before, after: the latents to either side (B, n, D), which stay. target: of the T frames. heard
-        (B, T): 1 for frames that count, 0 for those that will be silent, which stay as well.
+        target: of the T frames. heard (B, T): 1 for frames that count, at least one, 0 for those that will
+        be silent, which stay as well. size: of a step.
         """
-        if not heard.any():
-            return z
-        weight = heard / heard.sum()
-        start, stop = before.shape[1], before.shape[1] + z.shape[1]
+        self.likeness, self.z, self.target = likeness, z, target
+        self.before, self.after = before, after
+        self.heard = heard[..., None] > 0
+        self.weight = heard / heard.sum()
+        self.moved = z.detach().clone().requires_grad_(True)
+        self.optimizer = torch.optim.Adam([self.moved], size, (MOMENTUM, MEMORY))
+
+    @property
+    def latents(self) -> Tensor:
+        """Where they are now, (B, T, D)."""
+        return torch.where(self.heard, self.moved.detach(), self.z)
+
+    def distance(self, at: Tensor) -> Tensor:
+        """Distance of each frame (B, T) between what latents (B, T, D) decode to and the input."""
+        start = self.before.shape[1]
+        decoded = self.likeness.decoded(torch.cat([self.before, at, self.after], 1))
+        return self.likeness.distance(decoded[:, start : start + at.shape[1]], self.target)
+
+    def step(self, at: Tensor) -> Tensor:
+        """Move by the gradient at latents (B, T, D); returns their distance (B, T)."""
         with torch.enable_grad():
-            moved = z.detach().clone().requires_grad_(True)
-            optimizer = torch.optim.Adam([moved], self.step, (MOMENTUM, MEMORY))
-            for _ in range(self.steps):
-                decoded = self.likeness.decoded(torch.cat([before, moved, after], 1))[:, start:stop]
-                loss = (self.likeness.distance(decoded, target) * weight).sum()
-                (moved.grad,) = torch.autograd.grad(loss, moved)
-                optimizer.step()
-        return torch.where(heard[..., None] > 0, moved.detach(), z)
+            at = at.detach().clone().requires_grad_(True)
+            distance = self.distance(at)
+            (self.moved.grad,) = torch.autograd.grad((distance * self.weight).sum(), at)
+        self.optimizer.step()
+        return distance.detach()

@@ -76,10 +76,17 @@ class Likeness:
             return self.analysis.restore(out).clamp(max=8).unflatten(1, (z.shape[1], -1))
         return self.magnitude(out).clamp(min=self.floor).log()
 
+    def aspects(self, decoded: Tensor) -> tuple[tuple[Tensor, Tensor | float], ...]:
+        """What is compared of log-magnitudes (B, T, n, bins), as in `Target`, with its weights."""
+        bands = (decoded.exp() @ self.filters).clamp(min=MEL_FLOOR)
+        return (
+            (bands.log10(), 1.0),
+            (bands.pow(LOUDNESS_EXPONENT), LOUDNESS_SHARE),
+            (decoded, self.weight),
+        )
+
     def distance(self, decoded: Tensor, target: Target) -> Tensor:
         """Distance of each frame, (B, T), for log-magnitudes (B, T, n, bins)."""
-        bands = (decoded.exp() @ self.filters).clamp(min=MEL_FLOOR)
-        mel = (bands.log10() - target.mel).abs().mean((2, 3))
-        loudness = (bands.pow(LOUDNESS_EXPONENT) - target.loudness).abs().mean((2, 3))
-        bins = ((decoded - target.bins).abs() * self.weight).mean((2, 3))
-        return mel + LOUDNESS_SHARE * loudness + bins
+        wanted = (target.mel, target.loudness, target.bins)
+        parts = zip(self.aspects(decoded), wanted, strict=True)
+        return sum(((ours - theirs).abs() * weight).mean((2, 3)) for (ours, weight), theirs in parts)

@@ -20,12 +20,19 @@ class Effort:
     """What a level of effort spends."""
 
     paths: int = 1  # code sequences kept per frame
-    steps: int = 0  # down the gradient of the decoder
+    steps: int = 0  # down the gradient of the decoder, before codes are sought
+    rounds: int = 0  # of such a step at what the codes decode to, and codes anew
+    step: float = 0.0  # its size, of the root mean square of the shared codewords
     sets: int = 0  # expert sets that are judged by decoding them, besides the router's
 
 
-# more steps come closer still in mel distance, but lose in PESQ what fewer have gained
-LEVELS = (Effort(), Effort(paths=8), Effort(paths=8, steps=6), Effort(paths=8, steps=6, sets=6))
+# steps at codes gain more than those before; without the latter they start too far off
+LEVELS = (
+    Effort(),
+    Effort(paths=8),
+    Effort(paths=8, steps=3, rounds=3, step=0.045),
+    Effort(paths=8, steps=6, rounds=8, step=0.03, sets=6),
+)
 
 
 @dataclass
@@ -43,14 +50,17 @@ class WindowSearch:
     def __init__(self, model: CodecModel, likeness: Likeness, level: Effort):
         self.model, self.likeness, self.level = model, likeness, level
         self.quantizer = model.quantizer
-        self.aim = LatentAim(likeness, level.steps) if level.steps else None
         self.multi_path = MultiPathSearch(model.quantizer) if level.paths > 1 else None
         self.sets = ExpertSets(model.quantizer) if level.sets else None
+        book = model.quantizer.shared.codebooks[0]
+        with torch.no_grad():
+            words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
+            self.step = level.step * float(words.square().mean().sqrt())
 
     @property
     def context(self) -> int:
         """Frames of latents to either side that the search looks at."""
-        return self.likeness.context if self.aim or self.sets else 0
+        return self.likeness.context if self.level.steps else 0
 
     @property
     def needs_target(self) -> bool:
@@ -67,18 +77,25 @@ class WindowSearch:
         """
         size = self.model.config.frames_per_window
         coded = torch.from_numpy(counts >= 0).to(z.device)
+        if target is None or not coded.any():
+            return self._code(z, self._candidates(z, z, counts)[0], coded)
         heard = coded.repeat_interleave(size, 1)[:, : z.shape[1]].to(z.dtype)
-        aimed = z
-        if self.aim is not None and target is not None:
-            aimed = self.aim(z, before, after, target, heard)
-        candidates = self._candidates(z, aimed, counts)  # list of (signals, W, Nr)
-        found = [self._code(z, candidates[0], coded)]
-        if target is None:
-            return found[0]
-        routed, *others = candidates
+        aim = LatentAim(self.likeness, z, before, after, target, heard, self.step)
+        for _ in range(self.level.steps):
+            aim.step(aim.latents)
+        routed, *others = self._candidates(z, aim.latents, counts)
         others = [mask for mask in others if not torch.equal(mask, routed)]
-        found += [self._code(aimed, mask, coded) for mask in (routed, *others)]
-        return self._judge(found, coded, before, after, target)
+        tried = [self._code(aim.latents, mask, coded) for mask in (routed, *others)]
+        at = tried[0]
+        if len(tried) > 1:
+            at = self._best(tried, [aim.distance(each.latents) for each in tried])
+        masks = torch.from_numpy(at.masks).to(z.device)
+        tried, distances = [], []
+        for _ in range(self.level.rounds):
+            tried.append(at)
+            distances.append(aim.step(at.latents))
+            at = self._code(aim.latents, masks, coded)
+        return self._best([*tried, at], [*distances, aim.distance(at.latents)])
 
     def _windows(self, z: Tensor) -> list[tuple[slice, Tensor]]:
         """z (signals, T, D) as windows: whole ones, then the short one, each (signals, W, F, D)."""
@@ -134,17 +151,13 @@ class WindowSearch:
             indices += list(every.transpose(0, 1).cpu().numpy().astype(np.uint16))
         return Found(masks.cpu().numpy(), indices, latents)
 
-    def _judge(
-        self, found: list[Found], coded: Tensor, before: Tensor, after: Tensor, target: Target
-    ) -> Found:
-        """Of several codes for a chunk the best in each window, as decoded."""
+    def _best(self, found: list[Found], distances: list[Tensor]) -> Found:
+        """Of several codes for a chunk the best in each window; distances of its frames, (signals, T)."""
         size = self.model.config.frames_per_window
-        start, length = before.shape[1], found[0].latents.shape[1]
-        scores = []
-        for each in found:
-            decoded = self.likeness.decoded(torch.cat([before, each.latents, after], 1))
-            distance = self.likeness.distance(decoded[:, start : start + length], target)
-            scores.append(torch.stack([part.mean(1) for part in distance.split(size, 1)], 1))  # (signals, W)
+        scores = [
+            torch.stack([part.mean(1) for part in distance.split(size, 1)], 1)  # (signals, W)
+            for distance in distances
+        ]
         best = torch.stack(scores).argmin(0).cpu().numpy()  # (signals, W)
         result = found[0]
         latents = result.latents.clone()

@@ -22,6 +22,16 @@ class Adversary(nn.Module):
             self.discriminators = build_discriminators(settings.kinds, settings.width)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        if config.model.backbone == "spectral":
+            missing = "audio" if not config.loss.output else None
+        else:
+            missing = "spectra"
+        for kind, discriminator in self.discriminators.items():
+            if discriminator.sees == missing:
+                raise UsageError(
+                    f"discriminator {kind!r} looks at {missing}, which this training does not make: "
+                    + ("set loss.output, or take another" if missing == "audio" else "take another")
+                )
         self.optimizer = torch.optim.AdamW(
             self.discriminators.parameters(), settings.learning_rate, betas=(0.8, 0.99), fused=True
         )
@@ -31,10 +41,11 @@ class Adversary(nn.Module):
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.discriminator.learning_rate * scale
         total = outcome.loss.new_zeros(())
-        with torch.autocast(outcome.target.device.type, torch.bfloat16):
+        with torch.autocast(outcome.loss.device.type, torch.bfloat16):
             for discriminator in self.discriminators.values():
-                real, _ = discriminator(outcome.target)
-                fake, _ = discriminator(outcome.predicted.detach())
+                predicted, true = getattr(outcome, discriminator.sees)
+                real, _ = discriminator(true)
+                fake, _ = discriminator(predicted.detach())
                 total = total + (1 - real.float()).square().mean() + fake.float().square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -48,11 +59,12 @@ class Adversary(nn.Module):
         adversarial = outcome.loss.new_zeros(())
         matching = outcome.loss.new_zeros(())
         self.discriminators.requires_grad_(False)
-        with torch.autocast(outcome.target.device.type, torch.bfloat16):
+        with torch.autocast(outcome.loss.device.type, torch.bfloat16):
             for discriminator in self.discriminators.values():
+                predicted, true = getattr(outcome, discriminator.sees)
                 with torch.no_grad():
-                    _, real = discriminator(outcome.target)
-                score, fake = discriminator(outcome.predicted)
+                    _, real = discriminator(true)
+                score, fake = discriminator(predicted)
                 adversarial = adversarial + (1 - score.float()).square().mean()
                 for seen, wanted in zip(fake, real, strict=True):
                     matching = matching + (seen.float() - wanted.float()).abs().mean() / len(real)

@@ -71,6 +71,9 @@ class CodebookConfig:
     revive_every: int = 150  # steps
     revive_below: int = 2  # uses since the last revival
     revive_until: float = 0.85  # share of the budget
+    # share of what the decoder makes of latents in the distance between them, measured when the codebooks
+    # start and when a run resumes; 0 leaves the latents as they are
+    sensitivity: float = 0.0
     balance: float = 1e-3  # step of the router's selection bias
     # chance of k_r = 0 ... Nr; empty: uniform
     active: tuple[float, ...] = ()

@@ -6,8 +6,11 @@ On magnitudes (B, T, bins), standardised logarithms, cheap because neither wavef
 - `high`: patches of the rest in coarser steps: noise, sibilants, brightness;
 - `whole`: the full band over more frames: onsets and envelopes.
 
-On waveforms, after DAC (Kumar et al. 2023): `complex`, multi-band patches of the complex short-time
-spectrum at three window lengths.
+On waveforms:
+
+- `complex2048` and other lengths: bands of the complex short-time spectrum, after DAC (Kumar et al. 2023);
+- `spectrum512` and other lengths: log-magnitudes of a short-time spectrum, after UnivNet (Jang et al. 2021),
+  for what the codec's own long window does not show, the voice's pulses and onsets.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class PatchNetwork(nn.Module):
 class MagnitudeDiscriminator(nn.Module):
     """Looks at a band of the standardised log-magnitude spectrum."""
 
+    sees = "spectra"
+
     def __init__(self, first: float, last: float, width: int, strides: tuple[tuple[int, int], ...]):
         super().__init__()
         self.first, self.last = first, last
@@ -62,6 +67,7 @@ class MagnitudeDiscriminator(nn.Module):
 class ComplexDiscriminator(nn.Module):
     """Looks at bands of the complex short-time spectrum of a waveform."""
 
+    sees = "audio"
     BANDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
     def __init__(self, length: int, width: int):
@@ -71,9 +77,7 @@ class ComplexDiscriminator(nn.Module):
         self.networks = nn.ModuleList(PatchNetwork(2, width, strides) for _ in self.BANDS[1:])
 
     def forward(self, audio: Tensor) -> Scores:  # (B, L)
-        window = torch.hann_window(self.length, device=audio.device)
-        spectrum = torch.stft(audio, self.length, self.length // 4, window=window, return_complex=True).mT
-        parts = torch.view_as_real(spectrum).movedim(-1, 1)  # (B, 2, T, bins)
+        parts = torch.view_as_real(_spectrum(audio, self.length)).movedim(-1, 1)  # (B, 2, T, bins)
         bins = parts.shape[-1]
         scores, features = [], []
         for network, low, high in zip(self.networks, self.BANDS[:-1], self.BANDS[1:], strict=True):
@@ -83,8 +87,29 @@ class ComplexDiscriminator(nn.Module):
         return torch.cat(scores, 1), features
 
 
+class SpectrumDiscriminator(nn.Module):
+    """Looks at the log-magnitudes of the short-time spectrum of a waveform."""
+
+    sees = "audio"
+    FLOOR = 1e-3  # of the magnitudes; what is below is background
+
+    def __init__(self, length: int, width: int):
+        super().__init__()
+        self.length = length
+        self.network = PatchNetwork(1, width, ((2, 2), (2, 2), (1, 2), (2, 2)))
+
+    def forward(self, audio: Tensor) -> Scores:  # (B, L)
+        return self.network(_spectrum(audio, self.length).abs().clamp(min=self.FLOOR).log()[:, None])
+
+
+def _spectrum(audio: Tensor, length: int) -> Tensor:
+    """Short-time spectrum of audio (B, L): (B, T, bins), complex."""
+    window = torch.hann_window(length, device=audio.device)
+    return torch.stft(audio, length, length // 4, window=window, return_complex=True).mT
+
+
 def build_discriminators(kinds: tuple[str, ...], width: int) -> nn.ModuleDict:
-    """Discriminators by kind: low, high, whole on magnitudes; complex2048, complex1024, complex512."""
+    """Discriminators by kind: low, high, whole on magnitudes; complex2048, spectrum512 and such on audio."""
     made: dict[str, nn.Module] = {}
     for kind in kinds:
         if kind == "low":
@@ -95,6 +120,8 @@ def build_discriminators(kinds: tuple[str, ...], width: int) -> nn.ModuleDict:
             made[kind] = MagnitudeDiscriminator(0.0, 1.0, width, ((2, 8), (2, 4), (2, 4)))
         elif kind.startswith("complex") and kind[7:].isdigit():
             made[kind] = ComplexDiscriminator(int(kind[7:]), width)
+        elif kind.startswith("spectrum") and kind[8:].isdigit():
+            made[kind] = SpectrumDiscriminator(int(kind[8:]), width)
         else:
             raise ValueError(f"unknown discriminator {kind!r}")
     return nn.ModuleDict(made)

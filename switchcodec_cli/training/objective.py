@@ -22,8 +22,9 @@ class Outcome:
     loss: Tensor
     terms: dict[str, Tensor]
     masks: Tensor | None
-    predicted: Tensor
-    target: Tensor
+    # predicted and true, where the step has them: standardised log-magnitudes (B, T, bins), waveforms (B, L)
+    spectra: tuple[Tensor, Tensor] | None = None
+    audio: tuple[Tensor, Tensor] | None = None
 
 
 class Objective(nn.Module):
@@ -41,7 +42,7 @@ class Objective(nn.Module):
             self.distance = MagnitudeLoss(
                 config, spectral.window_length, model.config.sample_rate, spectral.output_floor
             )
-            self.output = WaveformLoss(
+            self.output_distance = WaveformLoss(
                 model.config.sample_rate,
                 ((512, 80), (1024, 120), (2048, 150)),
                 config.loudness,
@@ -70,8 +71,8 @@ class Objective(nn.Module):
             z = self.encoder(inputs)
         return z.float(), target
 
-    def output_distance(self, magnitude: Tensor, audio: Tensor) -> Tensor:
-        """Distance between the audio that the phase search makes of magnitudes (B, T, bins) and the true one.
+    def output(self, magnitude: Tensor) -> Tensor:
+        """The audio (B, L) that the phase search makes of magnitudes (B, T, bins).
 
         The phases are searched without gradient but for the last `output_graded` rounds; through them the
         magnitudes learn what survives the overlap of neighbouring spectra.
@@ -93,10 +94,7 @@ class Objective(nn.Module):
             frames = samples.unfold(-1, spectral.window_length, spectral.hop_length)
             consistent = torch.fft.rfft(frames * search.transform.window)
             phasor = consistent / consistent.abs().clamp(min=1e-4)
-        predicted = search.synthesise(magnitude * phasor)
-        # the ends of an item lack their neighbours
-        edge = spectral.window_length
-        return self.output(predicted[:, edge:-edge], audio[:, edge:-edge])
+        return search.synthesise(magnitude * phasor)
 
     def forward(
         self,
@@ -118,15 +116,23 @@ class Objective(nn.Module):
             mel, fine = self.distance(restored, target)
             loss = config.mel * mel + config.fine * fine
             terms = {"mel": mel, "fine": fine, "commitment": commitment}
+            outcome = Outcome(loss, terms, masks)
+            magnitude = restored.clamp(max=8).exp()
             if config.output:
-                terms["output"] = self.output_distance(restored.clamp(max=8).exp(), audio)
-                loss = loss + config.output * terms["output"]
+                # the ends of an item lack their neighbours
+                edge = self.model.config.spectral.window_length
+                outcome.audio = self.output(magnitude)[:, edge:-edge], audio[:, edge:-edge]
+                terms["output"] = self.output_distance(*outcome.audio)
+                outcome.loss = loss + config.output * terms["output"]
             # discriminators see what the encoder sees, cut at its floor
-            target = self.model.analysis.standardise(target)
-            predicted = self.model.analysis.standardise(restored.clamp(max=8).exp())
+            outcome.spectra = (
+                self.model.analysis.standardise(magnitude),
+                self.model.analysis.standardise(target),
+            )
         else:
             predicted = predicted.flatten(1)
             mel = self.distance(predicted, target)
-            loss = config.mel * mel
-            terms = {"mel": mel, "commitment": commitment}
-        return Outcome(loss + config.commitment * commitment, terms, masks, predicted, target)
+            outcome = Outcome(config.mel * mel, {"mel": mel, "commitment": commitment}, masks)
+            outcome.audio = predicted, target
+        outcome.loss = outcome.loss + config.commitment * commitment
+        return outcome

@@ -21,6 +21,7 @@ from .config import TrainingConfig
 from .data import AudioPool
 from .moving_average import CodebookCare
 from .objective import Objective
+from .sensitivity import exchange_latents, latent_basis, sensitivity
 
 EXPORT_EVERY = 600.0  # seconds
 LOG_EVERY = 200  # steps
@@ -62,6 +63,8 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self.pool = AudioPool(cache, config.data, segment, self.device, config.model.sample_rate)
         self.objective = Objective(self.model, config.loss).to(self.device)
+        if resume is not None:
+            self.weigh_latents()
         frames = config.data.batch * config.data.segment_frames / 2
         self.care = CodebookCare(self.model.quantizer, config.codebook, frames)
         if not self.care.averages:
@@ -103,12 +106,29 @@ class Trainer:
     @torch.no_grad()
     def start_codebooks(self) -> None:
         """k-means of all codebooks on fresh latents."""
+        self.weigh_latents()
         size = self.config.model.quantizer.codebook_size
         frames = self.config.data.batch * self.config.data.segment_frames
         batches = -(-12 * size // frames)
         latents = [self.objective.latents(self.items())[0].flatten(0, 1) for _ in range(batches)]
         self.care.start(torch.cat(latents))
         self.quantized = True
+
+    def weigh_latents(self, batches: int = 12) -> None:
+        """Make distance between latents, by the share that the recipe says, what the decoder makes of it."""
+        share = self.config.codebook.sensitivity
+        if not share:
+            return
+        total = torch.zeros((), device=self.device)
+        for _ in range(batches):
+            with torch.no_grad():
+                z, _ = self.objective.latents(self.items())
+                if self.quantized:
+                    z, _, _ = self.model.quantizer(z, self.active(len(z)))
+            total = total + sensitivity(self.model, z)
+        basis = latent_basis(self.model, total, share)
+        for model in (self.model, self.average):
+            exchange_latents(model, basis)
 
     def items(self) -> Tensor:
         return self.pool.batch(self.config.data.batch, self.generator)

@@ -16,6 +16,7 @@ from switchcodec_cli.search.expert_sets import ExpertSets
 from switchcodec_cli.search.likeness import Likeness
 from switchcodec_cli.search.multi_path import MultiPathSearch
 from switchcodec_cli.search.need import quantize
+from switchcodec_cli.search.window_search import Effort, WindowSearch
 
 NAMES = ("spectral", "dac")
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -85,6 +86,19 @@ def test_each_effort_is_at_least_as_good_as_the_one_below(name):
         assert residual[1] <= residual[0]  # what effort 1 searches for, the others for what is heard
         assert distance[3] <= distance[2] <= distance[1]
         assert not experts or distance[3] < distance[2] < distance[1]
+
+
+def test_steps_at_what_codes_decode_to_gain_more_than_as_many_before():
+    this = codec("spectral")
+    z, target = latents(this, sound(3.2))
+    counts = np.full((1, -(-z.shape[1] // this.parameters.frames_per_window)), 2)
+    likeness, none = Likeness(this.model), z[:, :0]
+    distances = []
+    with torch.no_grad():
+        for level in (Effort(paths=8, steps=6, step=0.045), Effort(paths=8, steps=3, rounds=3, step=0.045)):
+            found = WindowSearch(this.model, likeness, level)(z, counts, none, none, target)
+            distances.append(float(likeness.distance(likeness.decoded(found.latents), target).mean()))
+    assert distances[1] < distances[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

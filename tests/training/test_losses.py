@@ -7,6 +7,7 @@ import torch
 from material import DAC, SPECTRAL  # noqa: F401 (sets the threads)
 
 from switchcodec_cli.errors import UsageError
+from switchcodec_cli.model.config import ModelConfig
 from switchcodec_cli.model.mel import mel_filters
 from switchcodec_cli.training.adversary import Adversary
 from switchcodec_cli.training.config import DiscriminatorConfig, LossConfig, TrainingConfig
@@ -111,18 +112,22 @@ def test_amplitudes_count_what_is_loud():
 
 
 MAGNITUDES = ("low", "high", "whole")
-WAVEFORMS = ("complex2048", "complex512")
+WAVEFORMS = ("complex2048", "complex512", "spectrum256")
 
 
 @pytest.mark.parametrize("kinds", [MAGNITUDES, WAVEFORMS])
 def test_discriminators_learn_to_tell_and_teach_the_generator(kinds):
     torch.manual_seed(0)
-    config = TrainingConfig(discriminator=DiscriminatorConfig(kinds=kinds, width=4, learning_rate=3e-3))
+    config = TrainingConfig(
+        loss=LossConfig(output=1.0),
+        discriminator=DiscriminatorConfig(kinds=kinds, width=4, learning_rate=3e-3),
+    )
     adversary = Adversary(config)
     shape = (2, 24, 1025) if kinds is MAGNITUDES else (2, 8192)
     target = torch.randn(shape)
     predicted = (0.3 * target.roll(1, 1)).requires_grad_()
-    outcome = Outcome(torch.zeros(()), {}, None, predicted, target)
+    seen = "spectra" if kinds is MAGNITUDES else "audio"
+    outcome = Outcome(torch.zeros(()), {}, None, **{seen: (predicted, target)})
     first = adversary.learn(outcome, 1.0)["discriminator"]
     for _ in range(25):
         last = adversary.learn(outcome, 1.0)["discriminator"]
@@ -139,7 +144,7 @@ def test_discriminators_learn_to_tell_and_teach_the_generator(kinds):
 def test_matching_vanishes_where_the_generator_is_perfect():
     config = TrainingConfig(discriminator=DiscriminatorConfig(kinds=("low",), width=4))
     target = torch.randn(2, 24, 1025)
-    outcome = Outcome(torch.zeros(()), {}, None, target.clone(), target)
+    outcome = Outcome(torch.zeros(()), {}, None, spectra=(target.clone(), target))
     Adversary(config).generator_loss(outcome)
     assert outcome.terms["matching"] == 0
 
@@ -149,3 +154,12 @@ def test_unknown_discriminators_are_refused():
         build_discriminators(("spectrum",), 4)
     with pytest.raises(UsageError, match="spectrum"):
         Adversary(TrainingConfig(discriminator=DiscriminatorConfig(kinds=("spectrum",))))
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "lacking"), [("dac", "low", "spectra"), ("spectral", "spectrum512", "audio")]
+)
+def test_discriminators_of_what_is_not_there_are_refused(model, kind, lacking):
+    settings = DiscriminatorConfig(kinds=(kind,), width=4)
+    with pytest.raises(UsageError, match=f"looks at {lacking}"):
+        Adversary(TrainingConfig(model=ModelConfig(backbone=model), discriminator=settings))

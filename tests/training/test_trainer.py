@@ -265,9 +265,15 @@ def test_the_waveform_backbone_learns_and_is_exported_without_weight_norm(pool, 
     "config",
     [
         replace(SPECTRAL, discriminator=DiscriminatorConfig(kinds=("low", "whole"), width=4, alone=3)),
+        replace(
+            SPECTRAL,
+            loss=replace(SPECTRAL.loss, output=5.0, output_iterations=2),
+            data=replace(SPECTRAL.data, segment_frames=48),
+            discriminator=DiscriminatorConfig(kinds=("low", "spectrum128"), width=4, alone=3),
+        ),
         replace(DAC, discriminator=DiscriminatorConfig(kinds=("complex256",), width=4, alone=3)),
     ],
-    ids=["magnitudes", "waveforms"],
+    ids=["magnitudes", "magnitudes and what they sound like", "waveforms"],
 )
 def test_discriminators_first_learn_alone_then_together(config, pool, tmp_path):
     made = trainer(config, pool, tmp_path)
