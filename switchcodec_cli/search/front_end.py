@@ -125,10 +125,13 @@ class FrontEnd:
         starts = np.arange(0, length, size)
         peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
         silent = peaks < self.silence_peak
-        same = self._same(audio, starts) & ~silent.any(0)
+        same = np.zeros(len(starts), bool)
         panned, levels = np.zeros_like(silent), np.zeros((len(starts), LEVEL_BANDS), int)
-        if self.panning is not None:
-            panned, levels = self.panning(audio, starts)
+        if self.signals == 2:
+            magnitude = self.likeness.magnitude(torch.from_numpy(audio).to(features.device))
+            same = self._same(audio, magnitude[0], starts) & ~silent.any(0)
+            if self.panning is not None:
+                panned, levels = self.panning(audio, magnitude, starts)
         hush = torch.from_numpy(np.repeat(silent, size, 1)[:, :length]).to(features.device)
         z = torch.where(hush[..., None], self.codec.silence, features[..., :dimension])
         target = None
@@ -142,15 +145,14 @@ class FrontEnd:
             tables = self._tables(z, target) * audibility(energy)[..., None]
         return Chunk(z, silent, same, panned, levels, target if self.target else None, tables)
 
-    def _same(self, audio: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Which windows sound the same in both signals: audio (2, T, hop) -> (W,)."""
-        if self.signals == 1:
-            return np.zeros(len(starts), bool)
-        half = torch.from_numpy((audio[:1] - audio[1:]) / 2)
-        first = torch.from_numpy(audio[:1])
-        device = self.likeness.filters.device
-        bands = [self.likeness.magnitude(each.to(device)) @ self.likeness.filters for each in (half, first)]
-        close = (bands[0] <= NEARLY_MONO * bands[1] + INAUDIBLE_BAND).all(-1).all(-1)[0].cpu().numpy()
+    def _same(self, audio: np.ndarray, first: Tensor, starts: np.ndarray) -> np.ndarray:
+        """Which windows sound the same in both signals, (W,), from audio (2, T, hop).
+
+        first: magnitudes of the first signal, (T, n, bins).
+        """
+        half = torch.from_numpy((audio[:1] - audio[1:]) / 2).to(first.device)
+        bands = [each @ self.likeness.filters for each in (self.likeness.magnitude(half)[0], first)]
+        close = (bands[0] <= NEARLY_MONO * bands[1] + INAUDIBLE_BAND).all(-1).all(-1).cpu().numpy()
         return np.logical_and.reduceat(close, starts)
 
     def _tables(self, z: Tensor, target: Target | None) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -69,28 +67,18 @@ class Need:
                 distances[count] = distance.view(batch * windows, frames).mean(1)
         residual = torch.stack(residuals, 1).double().cpu().numpy()  # (B * W, Nr + 1)
         decoded = {count: distance.double().cpu().numpy() for count, distance in distances.items()}
-        table = interpolate(residual, decoded)
+        ceiling, floor = (distances[count].double().cpu().numpy() for count in (0, self.experts))
+        table = shaped(residual, ceiling, floor)
         table += RESIDUAL_SHARE / self.unit * np.minimum.accumulate(residual, 1)
         return table.reshape(batch, windows, -1)
 
 
-def interpolate(residual: np.ndarray, distances: dict[int, np.ndarray]) -> np.ndarray:
-    """Distances (N, Nr + 1), falling, through those known at some counts, shaped as the residuals are.
-
-    residual: (N, Nr + 1); distances: by number of experts, (N,) each, the least and the largest included.
-    """
-    anchors = sorted(distances)
-    table = np.empty_like(residual)
-    ceiling = distances[anchors[0]]
-    table[:, anchors[0]] = ceiling
-    for low, high in pairwise(anchors):
-        floor = np.minimum(distances[high], ceiling)
-        span = np.maximum(residual[:, low] - residual[:, high], 1e-12)
-        share = np.clip((residual[:, low : high + 1] - residual[:, high, None]) / span[:, None], 0, 1)
-        share = np.minimum.accumulate(share, 1)
-        table[:, low : high + 1] = floor[:, None] + (ceiling - floor)[:, None] * share
-        ceiling = table[:, high]
-    return table
+def shaped(residual: np.ndarray, ceiling: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Distances (N, Nr + 1) that fall from `ceiling` to `floor` (N,) as the residuals (N, Nr + 1) do."""
+    floor = np.minimum(floor, ceiling)[:, None]
+    least = residual[:, -1:]
+    share = np.clip((residual - least) / np.maximum(residual[:, :1] - least, 1e-12), 0, 1)
+    return floor + (ceiling[:, None] - floor) * np.minimum.accumulate(share, 1)
 
 
 def quantize(quantizer: ResidualExpertQuantizer, z: Tensor, mask: Tensor) -> Tensor:

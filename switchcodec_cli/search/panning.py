@@ -26,20 +26,21 @@ class Panning:
         band = band_of_bins(bins, likeness.model.config.sample_rate, LEVEL_EDGES).to(likeness.filters.device)
         self.inside = torch.nn.functional.one_hot(band, len(LEVEL_EDGES) + 1).float()  # (bins, bands)
 
-    def _energy(self, audio: Tensor) -> np.ndarray:
-        """Energy of audio (1, T, hop) by frame and band, (T, bands)."""
-        magnitude = self.likeness.magnitude(audio)[0]  # (T, n, bins)
-        return (magnitude.square().sum(1) @ self.inside).double().cpu().numpy()
+    def _energy(self, magnitude: Tensor) -> np.ndarray:
+        """Energy of magnitudes (B, T, n, bins) by frame and band, (B, T, bands)."""
+        return (magnitude.square().sum(2) @ self.inside).double().cpu().numpy()
 
-    def __call__(self, audio: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """audio (2, T, hop), frames at which windows start (W,).
+    def __call__(
+        self, audio: np.ndarray, magnitude: Tensor, starts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """audio (2, T, hop), its magnitudes (2, T, n, bins), frames at which windows start (W,).
 
         Returns which signal, if any, is a panned version of the other one, (2, W) bool, and its levels
         (W, bands).
         """
-        left, right = torch.from_numpy(audio).to(self.likeness.filters.device).split(1)
-        energy = np.stack([self._energy(left), self._energy(right)])  # (2, T, bands)
-        cross = (self._energy(left + right) - energy.sum(0)) / 2
+        both = torch.from_numpy(audio.sum(0, keepdims=True)).to(magnitude.device)
+        energy = self._energy(magnitude)  # (2, T, bands)
+        cross = (self._energy(self.likeness.magnitude(both))[0] - energy.sum(0)) / 2
         lengths = np.diff([*starts, audio.shape[1]])
 
         def in_windows(values: np.ndarray) -> np.ndarray:
