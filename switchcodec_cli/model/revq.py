@@ -26,6 +26,13 @@ class ResidualExpertQuantizer(nn.Module):
         """The shared quantizer and the experts, in the order in which they are applied."""
         return [self.shared, *self.experts]
 
+    @torch.no_grad()
+    def mean_square(self) -> float:
+        """Mean square of the shared quantizer's first codewords: what is large and small among latents."""
+        book = self.shared.codebooks[0]
+        words = book.lookup(torch.arange(len(book.codewords), device=book.codewords.device))
+        return float(words.square().mean())
+
     def route(self, z: Tensor, active: Tensor) -> Tensor:
         """Masks (B, Nr) bool for windows z (B, T, D) that may use `active` (B,) experts each."""
         return self.router.select(self.router.affinity(z), active)

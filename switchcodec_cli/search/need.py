@@ -35,10 +35,7 @@ class Need:
         self.experts = len(quantizer.experts)
         # numbers of experts whose residual is measured where there is no time for all of them
         self.anchors = sorted({round(part * self.experts) for part in (0, 1 / 4, 5 / 8, 1)})
-        book = quantizer.shared.codebooks[0]
-        with torch.no_grad():
-            words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
-            self.unit = float(words.square().mean())
+        self.unit = quantizer.mean_square()
 
     def residuals(self, z: Tensor) -> np.ndarray:
         """Root mean square of what is left of windows z (B, W, F, D): (B, W, Nr + 1). Fast, and a guess."""
@@ -66,7 +63,6 @@ class Need:
                 distance = self.likeness.distance(decoded, target)
                 distances[count] = distance.view(batch * windows, frames).mean(1)
         residual = torch.stack(residuals, 1).double().cpu().numpy()  # (B * W, Nr + 1)
-        decoded = {count: distance.double().cpu().numpy() for count, distance in distances.items()}
         ceiling, floor = (distances[count].double().cpu().numpy() for count in (0, self.experts))
         table = shaped(residual, ceiling, floor)
         table += RESIDUAL_SHARE / self.unit * np.minimum.accumulate(residual, 1)

@@ -52,10 +52,7 @@ class WindowSearch:
         self.quantizer = model.quantizer
         self.multi_path = MultiPathSearch(model.quantizer) if level.paths > 1 else None
         self.sets = ExpertSets(model.quantizer) if level.sets else None
-        book = model.quantizer.shared.codebooks[0]
-        with torch.no_grad():
-            words = book.lookup(torch.arange(book.codewords.shape[0], device=book.codewords.device))
-            self.step = level.step * float(words.square().mean().sqrt())
+        self.step = level.step * model.quantizer.mean_square() ** 0.5
 
     @property
     def context(self) -> int:
