@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,8 @@ from .search.front_end import Chunk, FrontEnd
 from .search.likeness import Likeness
 from .search.rate_plan import RatePlan, RatePlanner
 from .search.settings import EncoderSettings
-from .search.window_search import LEVELS, WindowSearch
+from .search.window_search import LEVELS, Found, WindowSearch
+from .search.workers import Workers
 
 if TYPE_CHECKING:
     from .codec import Codec
@@ -56,6 +58,10 @@ class StreamEncoder:
         self.waiting: deque[Chunk] = deque()  # for their codes
         self.decided: deque[tuple[Chunk, np.ndarray]] = deque()  # with codes (W, signals), to be searched
         self.before = codec.silence.new_zeros(writer.header.signals, 0, codec.silence.shape[-1])
+        # chunks see their neighbours' latents as they were before the search, so each can be searched alone
+        threads = torch.get_num_threads() if codec.silence.device.type == "cpu" else 1
+        searched: Workers[tuple[Chunk, np.ndarray, Found]] = Workers(threads)
+        self.workers = searched if self.search.context and threads > 1 else None
         self.closed = False
 
     @property
@@ -74,6 +80,9 @@ class StreamEncoder:
             self._decide(self.planner.finish(self.samples))
         while self.decided:
             self._code()
+        if self.workers is not None:
+            self._write(self.workers.results(last=True))
+            self.workers.close()
         self.closed = True
         return self.writer.close(self.samples)
 
@@ -96,30 +105,38 @@ class StreamEncoder:
         for codes in decided:
             self.decided.append((self.waiting.popleft(), codes))
 
-    @torch.no_grad()
     def _code(self) -> None:
-        """Search and write the chunk that was decided on first."""
+        """Search the chunk that was decided on first, and write it or have it written in its turn."""
         chunk, codes = self.decided.popleft()
         following = [each for each, _ in self.decided] + list(self.waiting)
-        context = self.search.context
-        after = following[0].z[:, :context] if following and context else self.before[:, :0]
+        before, after, context = self.before, self.before[:, :0], self.search.context
+        if context:
+            if following:
+                after = following[0].z[:, :context]
+            self.before = torch.cat([before, chunk.z], 1)[:, -context:].clone()
         experts = self.codec.parameters.experts
         counts = np.where(codes <= experts, codes, -1).T  # (signals, W)
-        found = self.search(chunk.z, counts, self.before, after, chunk.target)
-        if context:
-            # the latents of a copied or panned signal are those of the other one
-            latents, size = found.latents, self.codec.parameters.frames_per_window
-            for window, signal in np.argwhere(codes > self.codec.parameters.silent_code):
-                span = slice(window * size, (window + 1) * size)
-                latents[signal, span] = latents[1 - signal, span]
-            self.before = torch.cat([self.before, latents], 1)[:, -context:].clone()
-        for number, row in enumerate(codes):
-            indices = found.indices[number]  # (signals, 1 + Nr, S, F)
-            blocks = [
-                self._block(int(code), found.masks[signal, number], indices[signal], chunk.levels[number])
-                for signal, code in enumerate(row)
-            ]
-            self.writer.write(Window(indices.shape[-1], tuple(blocks)))
+
+        def search() -> tuple[Chunk, np.ndarray, Found]:
+            return chunk, codes, self.search(chunk.z, counts, before, after, chunk.target)
+
+        # a chunk that is the only one is better off with all cores
+        if self.workers is None or not (following or self.workers.started):
+            self._write([search()])
+        else:
+            self.workers.call(search)
+            self._write(self.workers.results())
+
+    def _write(self, searched: Iterable[tuple[Chunk, np.ndarray, Found]]) -> None:
+        """Chunks and their codes (W, signals), in order."""
+        for chunk, codes, found in searched:
+            for number, row in enumerate(codes):
+                indices = found.indices[number]  # (signals, 1 + Nr, S, F)
+                blocks = [
+                    self._block(int(code), found.masks[signal, number], indices[signal], chunk.levels[number])
+                    for signal, code in enumerate(row)
+                ]
+                self.writer.write(Window(indices.shape[-1], tuple(blocks)))
 
     def _block(self, code: int, mask: np.ndarray, indices: np.ndarray, levels: np.ndarray) -> Block:
         if code == self.codec.parameters.silent_code:

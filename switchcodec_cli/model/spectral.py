@@ -26,7 +26,13 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C) -> (B, T, C)
         # depthwise convolutions are faster, and safer, in float32 also where the rest runs in bfloat16
         with torch.autocast(x.device.type, enabled=False):
-            y = self.norm(self.depthwise(x.float().mT).mT)
+            # in two dimensions, because there channels may come last, and nothing has to be transposed
+            depthwise = self.depthwise
+            y = F.conv2d(
+                x.float().mT[:, :, None], depthwise.weight[:, :, None], depthwise.bias,
+                padding=(0, depthwise.padding[0]), groups=depthwise.groups,
+            )[:, :, 0].mT  # fmt: skip
+            y = self.norm(y)
         return x + self.scale * self.contract(F.gelu(self.expand(y)))
 
 

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ..model.revq import ResidualExpertQuantizer
 
 MOST_CANDIDATES = 8  # experts whose sets are all tried: up to 256 sets
+
+
+@dataclass
+class _Best:
+    """The best sets of every window so far."""
+
+    masks: Tensor  # (B, count, Nr) bool, best first
+    errors: Tensor  # mean squared residuals, (B, count)
+
+    def record(self, rows: Tensor, residual: Tensor, mask: Tensor) -> None:
+        """Windows number `rows` (n,) with sets mask (n, Nr) that leave residuals (n, T, D)."""
+        count = self.errors.shape[1]
+        errors = torch.cat([self.errors[rows], residual.square().sum(2).mean(1)[:, None]], 1)
+        masks = torch.cat([self.masks[rows], mask[:, None]], 1)
+        order = errors.argsort(dim=1, stable=True)[:, :count]
+        self.errors[rows] = errors.gather(1, order)
+        self.masks[rows] = masks.gather(1, order[..., None].expand(-1, -1, masks.shape[2]))
 
 
 class ExpertSets:
@@ -29,17 +48,19 @@ class ExpertSets:
         certain = (wanted - MOST_CANDIDATES // 2).clamp(min=0, max=max(0, self.experts - MOST_CANDIDATES))
         required = place < certain[:, None]
         allowed = place < certain[:, None] + MOST_CANDIDATES
-        self._masks = torch.zeros(len(z), count, self.experts, dtype=torch.bool, device=z.device)
-        self._errors = z.new_full((len(z), count), torch.inf)
+        best = _Best(
+            torch.zeros(len(z), count, self.experts, dtype=torch.bool, device=z.device),
+            z.new_full((len(z), count), torch.inf),
+        )
         rows = torch.arange(len(z), device=z.device)
         _, shared = self.quantizer.shared.encode(z)
         mask = torch.zeros_like(required)
-        self._visit(0, rows, z - shared, mask, wanted, required, allowed)
-        return self._masks, self._errors
+        self._visit(best, 0, rows, z - shared, mask, wanted, required, allowed)
+        return best.masks, best.errors
 
     def _visit(
-        self, expert: int, rows: Tensor, residual: Tensor, mask: Tensor, wanted: Tensor, required: Tensor,
-        allowed: Tensor,
+        self, best: _Best, expert: int, rows: Tensor, residual: Tensor, mask: Tensor, wanted: Tensor,
+        required: Tensor, allowed: Tensor,
     ) -> None:  # fmt: skip
         """Goes through the sets that agree with `mask` (n, Nr) below `expert`, for windows number `rows`."""
         missing = wanted[rows] - mask.sum(1)
@@ -49,7 +70,7 @@ class ExpertSets:
         if expert < self.experts:
             done &= ~required[rows, expert:].any(1)
         if done.any():
-            self._record(rows[done], residual[done], mask[done])
+            best.record(rows[done], residual[done], mask[done])
         alive &= ~done
         if expert == self.experts or not alive.any():
             return
@@ -59,15 +80,9 @@ class ExpertSets:
             _, coded = self.quantizer.experts[expert].encode(residual[use])
             with_it = mask[use].clone()
             with_it[:, expert] = True
-            self._visit(expert + 1, rows[use], residual[use] - coded, with_it, wanted, required, allowed)
+            rest = residual[use] - coded
+            self._visit(best, expert + 1, rows[use], rest, with_it, wanted, required, allowed)
         skip = ~required[rows, expert]
         if skip.any():
-            self._visit(expert + 1, rows[skip], residual[skip], mask[skip], wanted, required, allowed)
-
-    def _record(self, rows: Tensor, residual: Tensor, mask: Tensor) -> None:
-        count = self._errors.shape[1]
-        errors = torch.cat([self._errors[rows], residual.square().sum(2).mean(1)[:, None]], 1)
-        masks = torch.cat([self._masks[rows], mask[:, None]], 1)
-        order = errors.argsort(dim=1, stable=True)[:, :count]
-        self._errors[rows] = errors.gather(1, order)
-        self._masks[rows] = masks.gather(1, order[..., None].expand(-1, -1, self.experts))
+            rest = residual[skip]
+            self._visit(best, expert + 1, rows[skip], rest, mask[skip], wanted, required, allowed)

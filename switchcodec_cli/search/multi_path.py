@@ -11,23 +11,21 @@ from torch import Tensor
 
 from ..model.revq import ResidualExpertQuantizer
 
+GROUP = 32  # continuations of which the best one is found first, where there are many
+
 
 class MultiPathSearch:
-    """Searches the codewords of a quantizer, for windows in batches."""
+    """Searches the codewords of a quantizer, window by window: what one needs fits a processor's cache."""
 
     def __init__(self, quantizer: ResidualExpertQuantizer):
-        size = quantizer.shared.codebooks[0].codewords.shape[0]
+        self.size = quantizer.shared.codebooks[0].codewords.shape[0]
         with torch.no_grad():
-            every = torch.arange(size, device=quantizer.router.weight.device)
-            # per quantizer and stage: codewords (K, D) and half their squared lengths (K,)
-            self.stages = [
-                [
-                    (words, 0.5 * words.square().sum(-1))
-                    for words in (book.lookup(every) for book in each.codebooks)
-                ]
-                for each in quantizer.quantizers
-            ]
-        self.size = size
+            every = torch.arange(self.size, device=quantizer.router.weight.device)
+            self.words = [
+                [book.lookup(every) for book in each.codebooks] for each in quantizer.quantizers
+            ]  # (K, D) by quantizer and stage
+            # with them half their squared length and 1: see `_extend`
+            self.scales = [[_scales(words) for words in stages] for stages in self.words]
 
     def __call__(self, z: Tensor, mask: Tensor, paths: int) -> tuple[Tensor, Tensor]:
         """Indices of windows, and what they decode to.
@@ -35,46 +33,58 @@ class MultiPathSearch:
         z: (B, T, D); mask: (B, Nr) bool; paths: sequences kept per frame. Returns indices
         (B, 1 + Nr, S, T), zeros for experts outside a window's mask, and the quantized latents (B, T, D).
         """
-        batch, frames, _ = z.shape
-        depth = len(self.stages[0])
-        keep = min(paths, self.size)
-        residual = z[:, :, None]  # (B, T, P, D)
-        error = z.new_zeros(batch, frames, 1)  # half the squared length, less half of |z|^2
-        chosen = torch.zeros(batch, frames, 1, 0, dtype=torch.long, device=z.device)  # (B, T, P, stages)
-        for number, stages in enumerate(self.stages):
-            rows = mask.new_ones(batch) if number == 0 else mask[:, number - 1]
-            for words, half_square in stages:
-                if number == 0:
-                    residual, error, index, parent = _extend(residual, error, words, half_square, keep)
-                    chosen = _gather(chosen, parent)
-                else:
-                    index = torch.zeros_like(error, dtype=torch.long)
-                    if rows.any():
-                        found = _extend(residual[rows], error[rows], words, half_square, keep)
-                        residual, error, chosen = residual.clone(), error.clone(), chosen.clone()
-                        residual[rows], error[rows], index[rows] = found[:3]
-                        chosen[rows] = _gather(chosen[rows], found[3])
-                chosen = torch.cat([chosen, index[..., None]], -1)
-        best = error.argmin(2, keepdim=True)  # (B, T, 1)
-        indices = _gather(chosen, best)[:, :, 0].mT.unflatten(1, (-1, depth))  # (B, 1 + Nr, S, T)
-        return indices, z - _gather(residual, best)[:, :, 0]
+        batch, frames, dimension = z.shape
+        depth = len(self.words[0])
+        indices = torch.zeros(batch, len(self.words), depth, frames, dtype=torch.long, device=z.device)
+        quantized = torch.empty_like(z)
+        for window, experts in enumerate(mask.tolist()):
+            used = [0, *(number for number, on in enumerate(experts, 1) if on)]
+            # residuals, -1, and half of |z|^2 less half of the squared length of the residual
+            state = torch.cat([z[window], z.new_full((frames, 1), -1), z.new_zeros(frames, 1)], 1)
+            state = state[:, None]  # (T, P, D + 2)
+            chosen = torch.zeros(frames, 1, 0, dtype=torch.long, device=z.device)  # (T, P, stages)
+            for number in used:
+                for words, scales in zip(self.words[number], self.scales[number], strict=True):
+                    state, parent, index = _extend(state, words, scales, min(paths, self.size))
+                    chosen = torch.cat([_pick(chosen, parent), index[..., None]], -1)
+            best = state[..., -1].argmax(1, keepdim=True)  # (T, 1)
+            indices[window, used] = _pick(chosen, best)[:, 0].mT.unflatten(0, (-1, depth))
+            quantized[window] = z[window] - _pick(state, best)[:, 0, :dimension]
+        return indices, quantized
 
 
-def _gather(values: Tensor, index: Tensor) -> Tensor:
-    """Pick paths: values (B, T, P, n), index (B, T, Q) -> (B, T, Q, n)."""
-    return values.gather(2, index[..., None].expand(-1, -1, -1, values.shape[-1]))
+def _scales(words: Tensor) -> Tensor:
+    """Codewords (K, D) -> (D + 2, K), ready to be multiplied with the paths' states."""
+    half_square = 0.5 * words.square().sum(-1, keepdim=True)
+    return torch.cat([words, half_square, torch.ones_like(half_square)], -1).mT.contiguous()
 
 
-def _extend(
-    residual: Tensor, error: Tensor, words: Tensor, half_square: Tensor, keep: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One stage for residuals (B, T, P, D) of errors (B, T, P).
+def _pick(values: Tensor, index: Tensor) -> Tensor:
+    """Pick paths: values (T, P, n), index (T, Q) -> (T, Q, n)."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
 
-    Returns residuals and errors of the best `keep` continuations, their codewords and their parents,
-    (B, T, keep, D) and (B, T, keep) three times.
-    """
-    # |r - c|^2 / 2 less the |r|^2 / 2 that `error` holds already
-    total = (half_square - residual @ words.mT).add_(error[..., None])  # (B, T, P, K)
-    error, flat = total.flatten(2).topk(keep, dim=2, largest=False, sorted=False)
+
+def _extend(state: Tensor, words: Tensor, scales: Tensor, keep: int) -> tuple[Tensor, Tensor, Tensor]:
+    """One stage for paths of state (T, P, D + 2): the states of the best `keep` continuations, their parents
+    and their codewords, (T, keep) both."""
+    # r.c - |c|^2 / 2, and what the path had gained before: half of what |r|^2 falls by, in one product
+    gain = state @ scales  # (T, P, K)
+    score, flat = _best(gain.flatten(1), keep)
     parent, index = flat // len(words), flat % len(words)
-    return _gather(residual, parent) - words[index], error, index, parent
+    state = _pick(state, parent)
+    state[..., : words.shape[1]] -= words[index]
+    state[..., -1] = score
+    return state, parent, index
+
+
+def _best(values: Tensor, keep: int) -> tuple[Tensor, Tensor]:
+    """The greatest `keep` of values (T, n) and their places; exact, and faster than sorting out all n."""
+    groups = values.shape[1] // GROUP
+    if groups < 2 * keep or values.shape[1] % GROUP:
+        return values.topk(keep, 1, sorted=False)
+    # none of the greatest can be outside the groups with the greatest maxima
+    grouped = values.view(len(values), GROUP, groups)
+    group = grouped.amax(1).topk(keep, 1, sorted=False).indices  # (T, keep)
+    candidates = grouped.gather(2, group[:, None].expand(-1, GROUP, -1)).flatten(1)
+    score, place = candidates.topk(keep, 1, sorted=False)
+    return score, place // keep * groups + group.gather(1, place % keep)

@@ -45,7 +45,7 @@ class Found:
 
 
 class WindowSearch:
-    """Finds codes for chunks of windows."""
+    """Finds codes for chunks of windows; several threads may use one."""
 
     def __init__(self, model: CodecModel, likeness: Likeness, level: Effort):
         self.model, self.likeness, self.level = model, likeness, level
@@ -56,14 +56,16 @@ class WindowSearch:
 
     @property
     def context(self) -> int:
-        """Frames of latents to either side that the search looks at."""
-        return self.likeness.context if self.level.steps else 0
+        """Frames of latents to either side that the search looks at: half of those that change anything, the
+        rest of which hardly do."""
+        return -(-self.likeness.context // 2) if self.level.steps else 0
 
     @property
     def needs_target(self) -> bool:
         """Whether the search compares with the magnitudes of the input."""
         return self.context > 0
 
+    @torch.no_grad()
     def __call__(
         self, z: Tensor, counts: np.ndarray, before: Tensor, after: Tensor, target: Target | None
     ) -> Found:

@@ -173,16 +173,20 @@ def test_blocks_do_not_change_a_byte(name, channels, options):
     assert this.encode(samples, rate, **options) == streams[0]
 
 
-def test_the_number_of_threads_does_not_change_a_byte():
+@pytest.mark.parametrize(("channels", "seconds", "effort"), [(1, 1.1, 2), (2, 4.5, 3)])
+def test_the_number_of_threads_does_not_change_a_byte(channels, seconds, effort):
     this = codec("spectral")
-    samples = sound(1.1)
-    options = {"experts": 2, "effort": 2}
-    data = this.encode(samples, this.sample_rate, **options)
-    torch.set_num_threads(2)
+    samples = sound(seconds, channels)
+    options = {"experts": 2, "effort": effort}
+    streams = []
     try:
-        assert this.encode(samples, this.sample_rate, **options) == data
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            streams.append(this.encode(samples, this.sample_rate, **options))
+            assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(1)
+    assert streams[0] == streams[1]
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(1, 16000), (2, 22050)])
