@@ -67,6 +67,10 @@ class CodebookConfig:
     """Care of the codebooks that are kept by moving averages."""
 
     decay: float = 0.99
+    # share of the budget, at its end, in which the codebooks alone learn, for the averaged networks, and with
+    # a longer memory: while networks learn, codewords are means of a dozen latents or so
+    settle: float = 0.0
+    settle_decay: float = 0.998
     unquantized: float = 0.1  # share of a fresh run's budget before the codebooks start
     revive_every: int = 150  # steps
     revive_below: int = 2  # uses since the last revival

@@ -30,7 +30,10 @@ class MovingAverage:
         self.used.index_add_(0, indices, one)
         self.count.mul_(self.decay).index_add_(0, indices, one, alpha=1 - self.decay)
         self.total.mul_(self.decay).index_add_(0, indices, latents, alpha=1 - self.decay)
-        self.codebook.codewords.copy_(self.total / self.count.clamp(min=1e-4)[:, None])
+        # codewords that nothing uses stay where they are
+        used = (self.count > 1e-6)[:, None]
+        words = self.codebook.codewords
+        words.copy_(torch.where(used, self.total / self.count.clamp(min=1e-6)[:, None], words))
 
     @torch.no_grad()
     def revive(self, below: int) -> int:
@@ -106,6 +109,11 @@ class CodebookCare:
     def revive(self) -> int:
         """Revive unused codewords everywhere; returns how many."""
         return sum(average.revive(self.config.revive_below) for average in self.averages.values())
+
+    def remember(self, decay: float) -> None:
+        """Average over more, or fewer, latents from here on."""
+        for average in self.averages.values():
+            average.decay = decay
 
     def perplexity(self) -> list[float]:
         """Of each codebook's recent use, shared first."""

@@ -87,6 +87,7 @@ class Trainer:
         if compiled:
             self.objective.compile()
         self.step = 0
+        self.settling = False
         self.stopped = False
 
     @torch.no_grad()
@@ -173,6 +174,20 @@ class Trainer:
             self.update_average()
         return outcome.terms
 
+    def settle(self) -> None:
+        """From here on the averaged networks rest, and the codebooks learn what these make of the data."""
+        self.model.load_state_dict(self.average.state_dict())
+        self.care.remember(self.config.codebook.settle_decay)
+        self.settling = True
+
+    @torch.no_grad()
+    def settling_step(self) -> None:
+        """One step of the codebooks alone."""
+        z, _ = self.objective.latents(self.items())
+        self.model.quantizer(z, self.active(len(z)), self.care.observe)
+        self.step += 1
+        self.average.quantizer.load_state_dict(self.model.quantizer.state_dict())
+
     @torch.no_grad()
     def update_average(self) -> None:
         """Exponential average of the weights; early on over a fraction of the steps so far."""
@@ -230,7 +245,13 @@ class Trainer:
                 if not self.quantized and done >= settings.unquantized:
                     self.start_codebooks()
                     self.report(f"codebooks started at step {self.step}")
-                self.train_step(self.learning_rate(done))
+                if self.quantized and self.care.averages and done >= 1 - settings.settle:
+                    if not self.settling:
+                        self.settle()
+                        self.report(f"codebooks settle from step {self.step} on")
+                    self.settling_step()
+                else:
+                    self.train_step(self.learning_rate(done / max(1e-9, 1 - settings.settle)))
                 if self.quantized and self.step % settings.revive_every == 0 and done < settings.revive_until:
                     self.care.revive()
                 if self.step % LOG_EVERY == 0:

@@ -119,6 +119,41 @@ def test_a_resumed_run_keeps_the_weights_configuration(run, pool, tmp_path):
         trainer(SPECTRAL, pool, tmp_path, resume=tmp_path / "none.safetensors")
 
 
+def test_codebooks_settle_while_the_networks_rest(run, pool, tmp_path):
+    _, folder, _ = run
+    weights = folder / "weights.safetensors"
+    codebook = replace(SPECTRAL.codebook, settle=1.0, settle_decay=0.98)
+    again = trainer(replace(SPECTRAL, codebook=codebook), pool, tmp_path, resume=weights, seed=1)
+    quantizer = again.average.quantizer
+    with torch.no_grad():
+        z, _ = again.objective.latents(again.pool.batch(64, torch.Generator().manual_seed(9)))
+        masks = quantizer.route(z, torch.full((len(z),), 2))
+
+    def error():
+        total = 0.0
+        for window, mask, indices in zip(z, masks, quantizer.encode(z, masks), strict=True):
+            experts = mask.nonzero()[:, 0]
+            decoded = quantizer.decode(experts.tolist(), indices[[0, *(experts + 1).tolist()]])
+            total += (window - decoded).square().mean().item()
+        return total
+
+    before = error()
+    again.train(steps=200)
+    assert error() < 0.97 * before
+    kept, now = tensors(weights), tensors(tmp_path / "weights.safetensors")
+    for name, value in kept.items():
+        assert torch.equal(now[name], value) == (not name.endswith("codewords")), name
+
+
+def test_an_unused_codeword_stays_where_it_is():
+    book = Codebook(2, 3)
+    book.codewords.copy_(torch.tensor([[0.0, 0, 0], [4, 4, 4]]))
+    average = MovingAverage(book, 0.5, 2)
+    for _ in range(200):
+        average.update(torch.ones(1, 5, 3), torch.zeros(1, 5, dtype=torch.long))
+    torch.testing.assert_close(book.codewords, torch.tensor([[1.0, 1, 1], [4, 4, 4]]))
+
+
 SHORT = replace(SPECTRAL, codebook=CodebookConfig(unquantized=0.3, revive_every=5))
 
 
