@@ -12,7 +12,7 @@ import torch
 
 Result = TypeVar("Result")
 
-MOST_WORKERS = 8  # each holds some 100 MB while it searches
+MOST_WORKERS = 4  # each holds some 150 MB a signal while it searches
 
 
 class Workers(Generic[Result]):
