@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from switchcodec_cli.atomic_io import atomic_path
 from switchcodec_cli.bitstream import inspect
 from switchcodec_cli.errors import SwcError, UsageError
-from switchcodec_cli.files import atomic_path
 
 
 def shares(folder: Path) -> np.ndarray:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from switchcodec_cli.atomic_io import atomic_path
 from switchcodec_cli.audio import AudioReader
 from switchcodec_cli.errors import SwcError, UsageError
-from switchcodec_cli.files import atomic_path
 
 DYNAMIC_RANGE = 90  # dB below the loudest point of the original
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
+from ..atomic_io import reason
 from ..errors import BadInputError
-from ..files import reason
 from .wav import PLACEHOLDER_SIZE, NotPlainWav, WavHeader, decode_samples, read_exactly, read_header
 
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 1_000, 768_000  # Hz

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
+from ..atomic_io import atomic_path, write_error
 from ..errors import SwcError, UsageError
-from ..files import atomic_path, write_error
 from .wav import SUBTYPES, build_header, encode_samples, to_integers
 
 # Suffix: container, default coding.

@@ -3,11 +3,12 @@
 Needs numpy alone: neither torch nor the model is imported.  The format is specified in bitstream_spec.md.
 """
 
-from .budget import BitBudget
+from .bit_budget import BitBudget
 from .errors import TruncatedError
 from .header import ChannelCoding, Header, RateMode
+from .inspection import Problem, Report, Summary, inspect, verify
 from .masks import mask_of_rank, rank_of_mask
-from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block, level_gains, panned_block
+from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block, intensity_block, level_gains
 from .parameters import LEVEL_BANDS, LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, StreamParameters
 from .rates import (
     Rate,
@@ -21,7 +22,6 @@ from .rates import (
     total_kbps,
 )
 from .reader import DamagedWindow, StreamReader
-from .report import Problem, Report, Summary, inspect, verify
 from .trailer import Trailer
 from .writer import StreamWriter
 
@@ -55,11 +55,11 @@ __all__ = [
     "coded_block",
     "format_kbps",
     "inspect",
+    "intensity_block",
     "largest_experts",
     "level_gains",
     "mask_of_rank",
     "nominal_kbps",
-    "panned_block",
     "rank_of_mask",
     "real_kbps",
     "split_experts",

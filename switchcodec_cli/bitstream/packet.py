@@ -36,7 +36,7 @@ class BlockKind(str, Enum):
     CODED = "coded"
     SILENT = "silent"  # digital silence
     COPY = "copy"  # second signal only: the same as the first
-    PANNED = "panned"  # the same as the other signal but for its levels
+    INTENSITY = "panned"  # the same as the other signal but for its levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Block:
         return {
             BlockKind.SILENT: parameters.silent_code,
             BlockKind.COPY: parameters.copy_code,
-            BlockKind.PANNED: parameters.panned_code,
+            BlockKind.INTENSITY: parameters.intensity_code,
         }[self.kind]
 
 
@@ -81,9 +81,9 @@ def coded_block(experts: tuple[int, ...], indices: np.ndarray) -> Block:
     return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), indices)
 
 
-def panned_block(levels: Sequence[int]) -> Block:
+def intensity_block(levels: Sequence[int]) -> Block:
     """A panned block.  levels: one for each band, 0 (silence) to 31, in steps of LEVEL_STEP dB."""
-    return Block(BlockKind.PANNED, levels=tuple(int(level) for level in levels))
+    return Block(BlockKind.INTENSITY, levels=tuple(int(level) for level in levels))
 
 
 def level_gains(levels: Sequence[int]) -> tuple[float, ...]:
@@ -105,7 +105,7 @@ class Window:
     @property
     def resolved(self) -> tuple[Block, ...]:
         """The blocks with copied and panned ones replaced by what they copy: only coded and silent ones."""
-        derived = (BlockKind.COPY, BlockKind.PANNED)
+        derived = (BlockKind.COPY, BlockKind.INTENSITY)
         return tuple(
             self.blocks[1 - signal] if block.kind in derived else block
             for signal, block in enumerate(self.blocks)
@@ -146,7 +146,7 @@ def check_window(parameters: StreamParameters, signals: int, window: Window) -> 
     if flaw:
         raise ValueError(flaw)
     for block in window.blocks:
-        levels = LEVEL_BANDS if block.kind is BlockKind.PANNED else 0
+        levels = LEVEL_BANDS if block.kind is BlockKind.INTENSITY else 0
         if len(block.levels) != levels or not all(0 <= level < 1 << LEVEL_BITS for level in block.levels):
             raise ValueError(f"a {block.kind.value} block has {levels} levels of {LEVEL_BITS} bits")
         if block.kind is not BlockKind.CODED:
@@ -258,11 +258,11 @@ def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> 
         if code == parameters.copy_code:
             blocks.append(COPY)
             continue
-        if code == parameters.panned_code:
+        if code == parameters.intensity_code:
             # one signal at most; its levels stand last before the indices
             side = parameters.side_bits(codes, frames)
             levels = indices_of_bits(bits[side - LEVELS_BITS : side], LEVEL_BITS)
-            blocks.append(panned_block(levels))
+            blocks.append(intensity_block(levels))
             continue
         length = (1 + code) * parameters.quantizer_bits(frames)
         flat = indices_of_bits(bits[at : at + length], parameters.index_bits)

@@ -80,7 +80,7 @@ class StreamParameters:
         return self.experts + 2
 
     @property
-    def panned_code(self) -> int:
+    def intensity_code(self) -> int:
         return self.experts + 3
 
     @property
@@ -105,19 +105,19 @@ class StreamParameters:
     def code_flaw(self, codes: Sequence[int]) -> str | None:
         """Why these codes, one per signal, may not stand in a packet; None where they may."""
         for signal, code in enumerate(codes):
-            if not 0 <= code <= self.panned_code:
+            if not 0 <= code <= self.intensity_code:
                 return f"code {code} may not stand here"
             others = [other for number, other in enumerate(codes) if number != signal]
             coded = any(other <= self.experts for other in others)
             if code == self.copy_code and (signal == 0 or not coded):
                 return "a copy of nothing"
-            if code == self.panned_code and not coded:
+            if code == self.intensity_code and not coded:
                 return "levels of nothing"
         return None
 
     def all_codes(self, signals: int) -> list[tuple[int, ...]]:
         """All codes that a packet may have."""
-        every = product(range(self.panned_code + 1), repeat=signals)
+        every = product(range(self.intensity_code + 1), repeat=signals)
         return [codes for codes in every if self.code_flaw(codes) is None]
 
     def rank_bits(self, chosen: int) -> int:
@@ -133,7 +133,7 @@ class StreamParameters:
         bits = len(codes) * self.code_bits
         if frames is not None and frames < self.frames_per_window:
             bits += self.code_bits + self.frame_bits
-        bits += LEVELS_BITS * sum(code == self.panned_code for code in codes)
+        bits += LEVELS_BITS * sum(code == self.intensity_code for code in codes)
         return bits + sum(self.rank_bits(code) for code in codes if code <= self.experts)
 
     def payload_bits(self, codes: Sequence[int], frames: int | None = None) -> int:
@@ -151,7 +151,7 @@ class StreamParameters:
     def packet_bytes_of(self, codes: np.ndarray) -> np.ndarray:
         """Sizes of full packets in bytes for an array of valid codes.  codes: (N, signals) → (N,)."""
         per_code = np.zeros(1 << self.code_bits, np.int64)
-        for code in range(self.panned_code + 1):
+        for code in range(self.intensity_code + 1):
             per_code[code] = self.side_bits((code,)) + self.payload_bits((code,))
         return -(-per_code[codes].sum(axis=1) // 8) + PACKET_CRC_BYTES
 

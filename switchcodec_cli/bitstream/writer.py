@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .budget import BitBudget
+from .bit_budget import BitBudget
 from .header import Header, encode_header
 from .packet import Window, check_window, encode_packet
 from .parameters import MAX_PACKETS

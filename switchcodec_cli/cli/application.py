@@ -14,8 +14,8 @@ from ..errors import UsageError
 from .completion import completion
 from .decode import decode
 from .encode import encode
+from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Run, report, silence_streams
 from .evaluate import evaluate
-from .failures import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Run, report, silence_streams
 from .info import info
 from .options import debug_option
 from .train import train

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..batch.plan import PIPE, STREAM_SUFFIXES, Job, audio_suffixes, plan_outputs, split_output
+from ..batch.run import Outcome, check_plan, make_folder_for, open_input, run_plan, size_of
 from ..errors import SwcError, UsageError
-from .batch import Outcome, check_plan, make_folder_for, open_input, run_plan, size_of
 from .encode import layout, name_of
-from .failures import check_usage
+from .errors import check_usage
 from .options import (
     Command,
     Seconds,
@@ -23,12 +24,11 @@ from .options import (
     quiet_option,
     weights_option,
 )
-from .paths import PIPE, STREAM_SUFFIXES, Job, audio_suffixes, plan_outputs, split_output
 from .progress import Progress, duration, size, speed
 
 if TYPE_CHECKING:
-    from ..codec import Codec
-    from ..stream_decoder import StreamDecoder
+    from ..api import Codec
+    from ..decoder.stream import StreamDecoder
 
 EXAMPLES = (
     ("swc decode talk.swc", "Writes talk.wav beside it, 16 bits, at the original rate and length."),
@@ -114,7 +114,7 @@ def decode(context: click.Context, inputs: tuple[str, ...], output: str | None, 
             not piped or container in ("WAV", "RAW"), f"a pipe takes WAV or raw audio, not {container}"
         )
     if plan.jobs:
-        from ..codec import Codec
+        from ..api import Codec
 
         codec = Codec.load(options["weights"], options["device"])
 

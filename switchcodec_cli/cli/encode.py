@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SwcError, UsageError
-from .batch import (
+from ..batch.plan import PIPE, Job, audio_suffixes, plan_outputs, split_output
+from ..batch.run import (
     Outcome,
     check_plan,
     make_folder_for,
@@ -18,7 +18,8 @@ from .batch import (
     run_plan,
     size_of,
 )
-from .encode_settings import EncodeSettings, encode_options
+from ..errors import SwcError, UsageError
+from .encode_options import EncodeOptions, encode_options
 from .options import (
     Command,
     device_option,
@@ -27,13 +28,12 @@ from .options import (
     quiet_option,
     weights_option,
 )
-from .paths import PIPE, Job, audio_suffixes, plan_outputs, split_output
 from .progress import Progress, duration, share_of_pcm, size, speed
 
 if TYPE_CHECKING:
+    from ..api import Codec
     from ..audio import AudioReader
     from ..bitstream import Header, StreamWriter
-    from ..codec import Codec
 
 EXAMPLES = (
     ("swc encode talk.wav", "Writes talk.swc beside it."),
@@ -72,13 +72,13 @@ def encode(context: click.Context, inputs: tuple[str, ...], output: str | None, 
     With several inputs, those that fail are reported and left out, and a later run skips those whose output
     is there, whole, and made the same way.
     """
-    settings = EncodeSettings.take(options)
+    settings = EncodeOptions.take(options)
     sources, target = split_output(inputs, output, lambda name: name.lower().endswith(".swc"))
     plan = plan_outputs(sources, target, suffix=".swc", inputs=audio_suffixes(), outputs=[".swc"])
     force, as_json = options["force"], options["as_json"]
     check_plan(plan, as_json, force)
     if plan.jobs:
-        from ..codec import Codec
+        from ..api import Codec
 
         codec = Codec.load(options["weights"], options["device"])
         settings.check(codec)
@@ -96,7 +96,7 @@ class _LengthDiffers(Exception):
     """The input holds more samples than its header says."""
 
 
-def encode_file(codec: Codec, settings: EncodeSettings, job: Job, force: bool, progress: Progress) -> Outcome:
+def encode_file(codec: Codec, settings: EncodeOptions, job: Job, force: bool, progress: Progress) -> Outcome:
     """Encode one input, block by block."""
     try:
         return _encode(codec, settings, job, force, progress, trust_length=True)
@@ -107,7 +107,7 @@ def encode_file(codec: Codec, settings: EncodeSettings, job: Job, force: bool, p
 
 
 def _encode(
-    codec: Codec, settings: EncodeSettings, job: Job, force: bool, progress: Progress, trust_length: bool
+    codec: Codec, settings: EncodeOptions, job: Job, force: bool, progress: Progress, trust_length: bool
 ) -> Outcome:
     from ..audio import AudioReader, choose_channels, mix
 
@@ -201,7 +201,7 @@ def name_of(path: str, output: bool = False) -> str:
     return path
 
 
-def done_before(codec: Codec, settings: EncodeSettings, job: Job) -> Outcome:
+def done_before(codec: Codec, settings: EncodeOptions, job: Job) -> Outcome:
     """The outcome of a job whose output is there, whole and as it would be made now. Raises UsageError."""
     from ..audio import AudioReader, choose_channels
     from ..bitstream import verify

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from ..batch.run import SOME_FAILED
 from ..errors import UsageError
-from .batch import SOME_FAILED
-from .failures import check_usage
+from .errors import check_usage
 from .options import (
     Command,
     channels_option,
@@ -87,13 +87,13 @@ def evaluate(context: click.Context, references: tuple[str, ...], **options: Any
     wanted = [name for name in available_metrics() if not options.get(f"no_{name}", False)]
     plot, as_json = options["plot"], options["as_json"]
     if plot is not None:
-        from .routing_plot import check_plot
+        from ..report.routing_figure import check_plot
 
         check_plot(plot, options["force"])
     check_usage(all(rate > 0 for rate in options["kbps"]), "rates are positive numbers of kbps")
     missing = [name for name in OPTIONAL if name not in available_metrics()]
 
-    from ..codec import Codec
+    from ..api import Codec
     from ..evaluation import Row
 
     codec = Codec.load(options["weights"], options["device"])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..batch.plan import STREAM_SUFFIXES, expand
+from ..batch.run import SOME_FAILED, open_input
 from ..errors import BadInputError, SwcError
-from .batch import SOME_FAILED, open_input
-from .failures import check_usage, describe, exit_code_of, one_line
+from .errors import check_usage, describe, exit_code_of, one_line
 from .options import Command, force_option, json_option
-from .paths import STREAM_SUFFIXES, expand
 from .progress import Progress, duration, share_of_pcm, size
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def info(
     failures: list[tuple[str, SwcError]] = []
     found = list(expand(files, STREAM_SUFFIXES, failures))
     if plot is not None:
-        from .routing_plot import check_plot, plot_routing
+        from ..report.routing_figure import check_plot, plot_routing
 
         check_usage(len(found) == 1, "--plot draws one file")
         check_plot(plot, force)
@@ -107,7 +107,7 @@ def packet_kbps(summary: Summary) -> float:
 
 def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
     """Everything as plain values for JSON."""
-    from .routing_picture import mask_text
+    from ..report.routing_text import mask_text
 
     header, parameters, budget = summary.header, summary.header.parameters, summary.budget
     record = {
@@ -168,7 +168,7 @@ def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
 
 def as_text(summary: Summary, path: str, windows: bool) -> Iterator[str]:
     """Lines for people."""
-    from .routing_picture import routing_picture
+    from ..report.routing_text import routing_picture
 
     header, parameters, budget = summary.header, summary.header.parameters, summary.budget
 
@@ -231,7 +231,7 @@ def _knows_blocks() -> bool:
 
 
 def _window_lines(summary: Summary) -> Iterator[str]:
-    from .routing_picture import mask_text
+    from ..report.routing_text import mask_text
 
     parameters, signals = summary.header.parameters, summary.header.signals
     yield f"  {'window':>6} {'start':>9} {'bytes':>6}  coded by"

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .failures import one_line, print_error
+from .errors import one_line, print_error
 
 
 def duration(seconds: float) -> str:

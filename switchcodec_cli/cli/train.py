@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .failures import check_usage
+from .errors import check_usage
 from .options import Command
 
 EXAMPLES = (
@@ -53,11 +53,11 @@ def train(context: click.Context, data: Path, run: Path, **options: Any) -> int:
 
     config = read_config(options["config"])
 
-    from ..codec import choose_device
+    from ..api import choose_device
     from ..model.weights import load_weights
+    from ..model.weights_registry import find_weights
     from ..training.data import build_pool, default_cache
     from ..training.trainer import Trainer
-    from ..weights_files import find_weights
 
     device = choose_device(options["device"])
     resume = None if options["resume"] is None else find_weights(options["resume"])

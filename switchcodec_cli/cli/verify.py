@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from ..batch.plan import STREAM_SUFFIXES, InputFile, expand
+from ..batch.run import open_input
 from ..errors import BadInputError
-from .batch import open_input
-from .failures import describe, exit_code_of, one_line
+from .errors import describe, exit_code_of, one_line
 from .options import Command, json_option, quiet_option
-from .paths import STREAM_SUFFIXES, Found, expand
 from .progress import Progress, duration
 
 EXAMPLES = (
@@ -43,7 +43,7 @@ def verify(context: click.Context, files: tuple[str, ...], as_json: bool, quiet:
     return BadInputError.exit_code if failures or any(damaged) else 0
 
 
-def _verify(found: Found, progress: Progress, quiet: bool) -> bool:
+def _verify(found: InputFile, progress: Progress, quiet: bool) -> bool:
     """Check one file and print what it is like; returns whether anything is wrong."""
     from ..bitstream import verify as verify_stream
 

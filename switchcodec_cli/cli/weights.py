@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ..errors import SwcError, WeightsError
-from ..weights_files import FORMAT, find_weights, packaged_weights, weights_folder
-from .failures import describe, exit_code_of, one_line, print_error
+from ..model.weights_registry import FORMAT, find_weights, packaged_weights, weights_folder
+from .errors import describe, exit_code_of, one_line, print_error
 from .options import Command, json_option
 from .progress import size
 

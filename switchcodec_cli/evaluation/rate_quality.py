@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 from rich.table import Table
 
+from ..atomic_io import atomic_path
 from ..audio import FORMATS, AudioReader, choose_channels, mix
 from ..errors import BadInputError, SwcError, UsageError
-from ..files import atomic_path
 from .metrics import LOWER_IS_BETTER, choose_metrics, measure
 
 AUDIO_SUFFIXES = frozenset({*FORMATS, ".aifc", ".rf64", ".snd"} - {".raw", ".pcm"})
@@ -178,7 +178,7 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
     """The curves that an encoder of this project can take: a constant rate at every effort, an average rate
     and a constant quality at the given one."""
-    from ..search import BEST_QUALITY, EFFORTS
+    from ..encoder import BEST_QUALITY, EFFORTS
 
     points = [
         Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .backbones.dac import DacDecoder, DacEncoder
+from .backbones.spectral import LogMagnitudeSTFT, SpectralDecoder, SpectralEncoder
 from .config import ModelConfig
-from .dac import DacDecoder, DacEncoder
-from .mel import band_of_bins
-from .phase import PhaseSearch
-from .revq import ResidualExpertQuantizer
-from .spectral import Analysis, SpectralDecoder, SpectralEncoder
-from .stream import ContextStream
+from .dsp.griffin_lim import GriffinLim
+from .dsp.mel import band_of_bins
+from .quantizer.revq import ResidualExpertVQ
+from .streaming import ContextStream
 
 
 class CodecModel(nn.Module):
@@ -25,13 +25,13 @@ class CodecModel(nn.Module):
         self.hop = config.hop
         dimension = config.latent_dimension
         if config.backbone == "spectral":
-            self.analysis = Analysis(config.spectral)
+            self.analysis = LogMagnitudeSTFT(config.spectral)
             self.encoder = SpectralEncoder(config.spectral, dimension)
             self.decoder = SpectralDecoder(config.spectral, dimension)
         else:
             self.encoder = DacEncoder(config.dac, dimension)
             self.decoder = DacDecoder(config.dac, dimension)
-        self.quantizer = ResidualExpertQuantizer(config.quantizer, dimension)
+        self.quantizer = ResidualExpertVQ(config.quantizer, dimension)
 
     def encode(self, audio: Tensor) -> Tensor:
         """Audio (B, T * hop) -> latents Z (B, T, D)."""
@@ -71,7 +71,7 @@ class CodecModel(nn.Module):
         if self.config.backbone == "spectral":
             spectral = self.config.spectral
             iterations = spectral.phase_iterations if phase_iterations is None else phase_iterations
-            spectra = PhaseSearch.context(spectral.window_length, spectral.hop_length, iterations)
+            spectra = GriffinLim.context(spectral.window_length, spectral.hop_length, iterations)
             context += -(-spectra // spectral.spectra_per_frame)
         return context
 
@@ -102,7 +102,7 @@ class DecoderStream:
         self.search = None
         if model.config.backbone == "spectral":
             spectral = model.config.spectral
-            self.search = PhaseSearch(
+            self.search = GriffinLim(
                 spectral.window_length,
                 spectral.hop_length,
                 spectral.phase_iterations if phase_iterations is None else phase_iterations,

@@ -13,11 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ..atomic_io import atomic_output
 from ..errors import WeightsError
-from ..files import atomic_output
-from ..weights_files import FORMAT
 from .codec_model import CodecModel
 from .config import ModelConfig
+from .weights_registry import FORMAT
 
 
 def fingerprint(config: str, tensors: Mapping[str, Tensor]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..model.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
+from ..model.dsp.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
 from .config import LossConfig
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..model.codebook import Codebook
 from ..model.codec_model import CodecModel
-from ..model.phase import PhaseSearch
+from ..model.dsp.griffin_lim import GriffinLim
+from ..model.quantizer.codebook import Codebook
 from .config import LossConfig
 from .losses import MagnitudeLoss, WaveformLoss
 
@@ -28,7 +28,7 @@ class Outcome:
 
 
 class Objective(nn.Module):
-    """Analysis, encoder, quantizer, decoder and the reconstruction losses."""
+    """LogMagnitudeSTFT, encoder, quantizer, decoder and the reconstruction losses."""
 
     def __init__(self, model: CodecModel, config: LossConfig):
         super().__init__()
@@ -78,7 +78,7 @@ class Objective(nn.Module):
         magnitudes learn what survives the overlap of neighbouring spectra.
         """
         spectral = self.model.config.spectral
-        search = PhaseSearch(
+        search = GriffinLim(
             spectral.window_length,
             spectral.hop_length,
             self.config.output_iterations,

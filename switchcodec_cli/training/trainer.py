@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..model.weights import load_weights, save_weights
+from .codebook_ema import CodebookUpdater
 from .config import TrainingConfig
 from .data import AudioPool
-from .moving_average import CodebookCare
+from .latent_basis import change_basis, latent_basis, sensitivity
 from .objective import Objective
-from .sensitivity import exchange_latents, latent_basis, sensitivity
 
 EXPORT_EVERY = 600.0  # seconds
 LOG_EVERY = 200  # steps
@@ -66,7 +66,7 @@ class Trainer:
         if resume is not None:
             self.weigh_latents()
         frames = config.data.batch * config.data.segment_frames / 2
-        self.care = CodebookCare(self.model.quantizer, config.codebook, frames)
+        self.care = CodebookUpdater(self.model.quantizer, config.codebook, frames)
         if not self.care.averages:
             self.quantized = True  # codebooks trained by gradient need no k-means start
         settings = config.optimizer
@@ -79,9 +79,9 @@ class Trainer:
         )
         self.adversary = None
         if config.discriminator.kinds:
-            from .adversary import Adversary
+            from .adversarial import AdversarialTraining
 
-            self.adversary = Adversary(config).to(self.device)
+            self.adversary = AdversarialTraining(config).to(self.device)
         if resume is None and config.model.backbone == "spectral":
             self.standardise()
         if compiled:
@@ -129,7 +129,7 @@ class Trainer:
             total = total + sensitivity(self.model, z)
         basis = latent_basis(self.model, total, share)
         for model in (self.model, self.average):
-            exchange_latents(model, basis)
+            change_basis(model, basis)
 
     def items(self) -> Tensor:
         return self.pool.batch(self.config.data.batch, self.generator)

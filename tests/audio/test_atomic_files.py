@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
+from switchcodec_cli.atomic_io import atomic_output, same_file
 from switchcodec_cli.errors import SwcError, UsageError
-from switchcodec_cli.files import atomic_output, same_file
 
 
 def test_nothing_is_seen_before_the_end(tmp_path):

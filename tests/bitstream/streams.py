@@ -20,7 +20,7 @@ from switchcodec_cli.bitstream import (
     Window,
     all_splits,
     coded_block,
-    panned_block,
+    intensity_block,
 )
 
 FINGERPRINT = bytes(range(16))
@@ -115,7 +115,7 @@ def random_windows(
         if windows and rng.random() < silence:
             blocks[0] = SILENT
         if signals == 2 and windows and rng.random() < silence:
-            derived = [COPY, panned_block(rng.integers(0, 32, LEVEL_BANDS))]
+            derived = [COPY, intensity_block(rng.integers(0, 32, LEVEL_BANDS))]
             blocks[1] = derived[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
         windows.append(Window(here, tuple(blocks)))
     return windows

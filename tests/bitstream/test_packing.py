@@ -19,8 +19,8 @@ from switchcodec_cli.bitstream import (
     StreamParameters,
     Window,
     coded_block,
+    intensity_block,
     mask_of_rank,
-    panned_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream.packet import (
@@ -124,9 +124,9 @@ def test_round_trip_of_any_packet(data: st.DataObject) -> None:
     elif second == "first silent":
         blocks.insert(0, SILENT)
     elif second == "first panned":
-        blocks.insert(0, panned_block(data.draw(levels)))
+        blocks.insert(0, intensity_block(data.draw(levels)))
     elif second == "panned":
-        blocks.append(panned_block(data.draw(levels)))
+        blocks.append(intensity_block(data.draw(levels)))
     elif second != "none":
         blocks.append(SILENT if second == "silent" else COPY)
     round_trip(parameters, Window(frames, tuple(blocks)), data.draw(st.integers(0, 2**31 - 2), "number"))
@@ -152,26 +152,26 @@ def test_order_of_bits_is_that_of_the_specification() -> None:
 def test_levels_stand_between_ranks_and_indices() -> None:
     rng = np.random.default_rng(4)
     block, levels = random_block(SMALL, 2, 4, rng), (24, 31, 0, 1, 2, 3, 4, 5)
-    bits = f"{SMALL.panned_code:04b}{2:04b}{rank_of_mask(block.experts):03b}"
+    bits = f"{SMALL.intensity_code:04b}{2:04b}{rank_of_mask(block.experts):03b}"
     bits += "".join(f"{level:05b}" for level in levels)
     bits += "".join(f"{index:04b}" for index in block.indices.ravel())
     bits += "0" * (-len(bits) % 8)
     body = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
-    packet = encode_packet(SMALL, 5, Window(4, (panned_block(levels), block)))
+    packet = encode_packet(SMALL, 5, Window(4, (intensity_block(levels), block)))
     assert packet == body + packet_crc(5, body).to_bytes(2, "little")
-    assert len(packet) == SMALL.packet_bytes((SMALL.panned_code, 2))
+    assert len(packet) == SMALL.packet_bytes((SMALL.intensity_code, 2))
 
 
 def test_resolved_replaces_what_is_derived() -> None:
     block = random_block(SMALL, 1, 4, np.random.default_rng(0))
     assert Window(4, (block, COPY)).resolved == (block, block)
-    assert Window(4, (block, panned_block(range(8)))).resolved == (block, block)
-    assert Window(4, (panned_block(range(8)), block)).resolved == (block, block)
+    assert Window(4, (block, intensity_block(range(8)))).resolved == (block, block)
+    assert Window(4, (intensity_block(range(8)), block)).resolved == (block, block)
     assert Window(4, (block, SILENT)).resolved == (block, SILENT)
 
 
 def test_codes_that_may_stand_together() -> None:
-    silent, copy, panned = SMALL.silent_code, SMALL.copy_code, SMALL.panned_code
+    silent, copy, panned = SMALL.silent_code, SMALL.copy_code, SMALL.intensity_code
     allowed = SMALL.all_codes(2)
     assert len(allowed) == len(set(allowed)) == (SMALL.experts + 2) ** 2 + 3 * (SMALL.experts + 1)
     for codes in [
@@ -198,7 +198,7 @@ ZEROS = np.zeros((2, 1, 4), int)
         (Window(5, (SILENT,)), "frames"),
         (Window(4, (SILENT, SILENT)), "blocks"),
         (Window(4, (COPY,)), "copy"),
-        (Window(4, (panned_block(range(8)),)), "levels of nothing"),
+        (Window(4, (intensity_block(range(8)),)), "levels of nothing"),
         (Window(4, (Block(BlockKind.SILENT, levels=(1,)),)), "levels"),
         (Window(4, (Block(BlockKind.SILENT, (1,)),)), "no experts"),
         (Window(4, (coded_block((4,), ZEROS),)), "ascend"),
@@ -221,7 +221,7 @@ def test_impossible_windows_are_refused(window: Window, words: str) -> None:
 def test_impossible_levels_are_refused(levels) -> None:
     block = random_block(SMALL, 1, 4, np.random.default_rng(0))
     with pytest.raises(ValueError, match="levels"):
-        check_window(SMALL, 2, Window(4, (block, panned_block(levels))))
+        check_window(SMALL, 2, Window(4, (block, intensity_block(levels))))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_nominal_label_is_in_proportion_to_the_bits() -> None:
 
 
 def test_the_free_shared_quantizer_buys_an_expert_where_the_packet_hardly_grows() -> None:
-    copy, silent, panned = SHIPPED.copy_code, SHIPPED.silent_code, SHIPPED.panned_code
+    copy, silent, panned = SHIPPED.copy_code, SHIPPED.silent_code, SHIPPED.intensity_code
     for total in range(17):
         largest = max(SHIPPED.packet_bytes(codes) for codes in all_splits(total, SHIPPED, 2))
         for codes in [(k, other) for k in range(9) for other in (copy, silent, panned)]:

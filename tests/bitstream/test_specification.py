@@ -22,8 +22,8 @@ from switchcodec_cli.bitstream import (
     Window,
     coded_block,
     inspect,
+    intensity_block,
     level_gains,
-    panned_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream import header as header_module
@@ -51,7 +51,7 @@ def block_of(signal: object) -> Block:
     if isinstance(signal, str):
         return {"silent": SILENT, "copy": COPY}[signal]
     if "levels" in signal:
-        return panned_block(signal["levels"])
+        return intensity_block(signal["levels"])
     return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
 
 

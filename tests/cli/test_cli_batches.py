@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from switchcodec_cli.codec import Codec
+from switchcodec_cli.api import Codec
 
 
 def tree(folder="."):

@@ -112,7 +112,7 @@ def test_rate_is_a_ceiling_for_what_is_written(swc, files):
 
 
 def test_default_rate_is_the_one_the_help_names(swc):
-    from switchcodec_cli.codec import DEFAULT_KBPS
+    from switchcodec_cli.api import DEFAULT_KBPS
 
     assert f"[default: {DEFAULT_KBPS}]" in " ".join(swc("encode", "--help").out.split())
 

@@ -8,8 +8,8 @@ import pytest
 from tiny_codecs import NAMES, audio, codec, windows_of
 
 from switchcodec_cli.bitstream import BlockKind, StreamReader, TruncatedError, verify
+from switchcodec_cli.encoder import EncoderSettings
 from switchcodec_cli.errors import BadInputError, UsageError, WeightsError
-from switchcodec_cli.search import EncoderSettings
 
 TOLERANCE = 2e-4  # of full scale: the same search from other ends, in single precision
 

@@ -8,8 +8,8 @@ import torch
 from tiny_codecs import NAMES, audio, codec, windows_of
 
 from switchcodec_cli.bitstream import BlockKind, StreamReader, real_kbps, verify
+from switchcodec_cli.encoder import EncoderSettings
 from switchcodec_cli.errors import UsageError
-from switchcodec_cli.search import EncoderSettings
 
 
 def in_blocks(name, samples, rate, sizes, known_length=True, **options):

@@ -14,7 +14,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 peaks = [peak()]
-from switchcodec_cli.search import EncoderSettings
+from switchcodec_cli.encoder import EncoderSettings
 from tiny_codecs import audio, codec
 
 folder, name, minutes = sys.argv[1], sys.argv[2], [float(x) for x in sys.argv[3:]]

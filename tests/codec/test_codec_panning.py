@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from tiny_codecs import audio, codec, windows_of
 
+from switchcodec_cli.api import EncoderSettings
 from switchcodec_cli.bitstream import (
     BlockKind,
     RateMode,
     StreamReader,
     StreamWriter,
     Window,
+    intensity_block,
     level_gains,
-    panned_block,
     verify,
 )
-from switchcodec_cli.codec import EncoderSettings
 from switchcodec_cli.errors import BadInputError
 
-LEFT_COPIED, RIGHT_COPIED = (BlockKind.PANNED, BlockKind.CODED), (BlockKind.CODED, BlockKind.PANNED)
+LEFT_COPIED, RIGHT_COPIED = (BlockKind.INTENSITY, BlockKind.CODED), (BlockKind.CODED, BlockKind.INTENSITY)
 
 
 def kinds(data: bytes) -> list[tuple[BlockKind, ...]]:
@@ -66,7 +66,7 @@ def test_levels_differ_by_band():
     data = encode(low + high + noise, 0.9 * low + 0.3 * high + 0.3 * noise)
     panned = [window.blocks[1] for window in windows_of(data)[1:3]]
     for block in panned:
-        assert block.kind is BlockKind.PANNED
+        assert block.kind is BlockKind.INTENSITY
         gains = level_gains(block.levels)
         assert gains[1] == pytest.approx(0.9, rel=0.1) and gains[5] == pytest.approx(0.3, rel=0.1)
 
@@ -147,7 +147,7 @@ def test_weights_that_make_waveforms_refuse_levels():
     file = io.BytesIO()
     writer = StreamWriter(file, reader.header)
     for window in windows:
-        writer.write(Window(window.frames, (window.blocks[0], panned_block([24] * 8))))
+        writer.write(Window(window.frames, (window.blocks[0], intensity_block([24] * 8))))
     writer.close(reader.total_samples)
     with pytest.raises(BadInputError, match="spectral"):
         this.decode(file.getvalue())

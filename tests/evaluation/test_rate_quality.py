@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from switchcodec_cli.encoder import EncoderSettings
 from switchcodec_cli.errors import BadInputError, UsageError
 from switchcodec_cli.evaluation import Point, find_audio_files, plot_rate_quality, rate_quality, sweep_points
-from switchcodec_cli.search import EncoderSettings
 
 
 class Opus:

@@ -23,7 +23,7 @@ import soundfile
 import torch
 from golden import CASES, EXPECTED, FOLDER, MODELS, describe, signal, voice
 
-from switchcodec_cli.codec import Codec
+from switchcodec_cli.api import Codec
 from switchcodec_cli.training.config import (
     CodebookConfig,
     DataConfig,

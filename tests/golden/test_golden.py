@@ -13,8 +13,8 @@ import soundfile
 import torch
 from golden import CASES, FOLDER, MODELS, describe, expected, ratio_db, signal
 
+from switchcodec_cli.api import Codec
 from switchcodec_cli.bitstream import BlockKind, StreamReader, verify
-from switchcodec_cli.codec import Codec
 from switchcodec_cli.model.weights import load_weights
 
 LEAST_RATIO = 40.0  # dB, against audio kept in 16 bits

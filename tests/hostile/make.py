@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SILENT, COPY, PANNED, SHORT, END = 5, 6, 7, 8, 15  # codes for four experts: four bits each
+SILENT, COPY, INTENSITY, SHORT, END = 5, 6, 7, 8, 15  # codes for four experts: four bits each
 F, HOP, RATE = 4, 10, 8000  # frames per window, samples per frame, Hz
 UNKNOWN = 2**64 - 1
 
@@ -285,9 +285,9 @@ def make_cases() -> None:
     case("copy_of_silence", stream(pair, 80, [SILENT, COPY, 0, COPY], **stereo), "", 2, (0,))
     levels = "11000" * 8
     pair = [packet(0, "0111 0101" + levels), packet(1, "0000 0111" + levels + indices(4))]
-    case("panned_silence", stream(pair, 80, [PANNED, SILENT, 0, PANNED], **stereo), "", 2, (0,))
+    case("panned_silence", stream(pair, 80, [INTENSITY, SILENT, 0, INTENSITY], **stereo), "", 2, (0,))
     pair = [packet(0, "0111 0111" + levels), packet(1, "0111 0000" + levels + indices(4))]
-    case("panned_from_each_other", stream(pair, 80, [PANNED, PANNED, PANNED, 0], **stereo), "", 2, (0,))
+    case("panned_from_each_other", stream(pair, 80, [INTENSITY, INTENSITY, INTENSITY, 0], **stereo), "", 2, (0,))
     constant = stream([packet(0, SHARED_ONLY)], 40, [0], mode=0, experts_total=2)
     case("constant_rate_broken", constant, "", 1, (0,))
 

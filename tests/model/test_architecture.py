@@ -5,9 +5,9 @@ import torch
 from tiny_models import BOTH, build, noise
 from torch import nn
 
+from switchcodec_cli.model.backbones.dac import ResidualUnit, Snake
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.config import ModelConfig, QuantizerConfig
-from switchcodec_cli.model.dac import ResidualUnit, Snake
 
 PAPER = ModelConfig(
     backbone="dac",

@@ -11,7 +11,7 @@ from tiny_models import BOTH, DAC, SPECTRAL, build, noise
 
 from switchcodec_cli.model.codec_model import DecoderStream
 from switchcodec_cli.model.config import DacConfig
-from switchcodec_cli.model.phase_start import RESTART
+from switchcodec_cli.model.dsp.phase_init import RESTART
 
 CONFIGS = {
     **BOTH,

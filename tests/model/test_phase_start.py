@@ -4,18 +4,18 @@ import pytest
 import torch
 from tiny_models import noise
 
+from switchcodec_cli.model.backbones.spectral import LogMagnitudeSTFT
 from switchcodec_cli.model.config import SpectralConfig
-from switchcodec_cli.model.phase import PhaseSearch
-from switchcodec_cli.model.phase_start import RESTART, PhaseStart
-from switchcodec_cli.model.spectral import Analysis
+from switchcodec_cli.model.dsp.griffin_lim import GriffinLim
+from switchcodec_cli.model.dsp.phase_init import RESTART, PhaseInitializer
 
 RATE, LENGTH, HOP = 44100, 2048, 512
 
 
 def found(audio: torch.Tensor, iterations: int = 8) -> torch.Tensor:
     """What is found for the magnitudes of audio (n,), n a multiple of the hop."""
-    magnitude = Analysis(SpectralConfig(LENGTH, HOP)).magnitude(audio[None])
-    return PhaseSearch(LENGTH, HOP, iterations, 0.99).push(magnitude, last=True)[0]
+    magnitude = LogMagnitudeSTFT(SpectralConfig(LENGTH, HOP)).magnitude(audio[None])
+    return GriffinLim(LENGTH, HOP, iterations, 0.99).push(magnitude, last=True)[0]
 
 
 @pytest.mark.parametrize("frequency", [50, 100, 441.3, 9000])
@@ -43,10 +43,10 @@ def test_a_click_stays_in_its_place():
 
 def test_blocks_do_not_matter_and_the_magnitudes_come_back_in_order():
     magnitude = noise(2, 150, 129).abs()
-    phasors, out = PhaseStart(256, 64).push(magnitude, last=True)
+    phasors, out = PhaseInitializer(256, 64).push(magnitude, last=True)
     assert torch.equal(out, magnitude)
     torch.testing.assert_close(phasors.abs(), torch.ones(2, 150, 129))
-    stream, pieces = PhaseStart(256, 64), []
+    stream, pieces = PhaseInitializer(256, 64), []
     for number, block in enumerate(magnitude.split([1, 0, 1, 70, 2, 76, 0], 1)):
         pieces.append(stream.push(block, last=number == 6))
     assert torch.equal(torch.cat([piece for piece, _ in pieces], 1), phasors)
@@ -55,9 +55,9 @@ def test_blocks_do_not_matter_and_the_magnitudes_come_back_in_order():
 
 def test_from_the_middle_the_next_restart_brings_the_same_phases():
     magnitude = noise(1, 4 * RESTART, 129).abs()
-    whole, _ = PhaseStart(256, 64).push(magnitude, last=True)
+    whole, _ = PhaseInitializer(256, 64).push(magnitude, last=True)
     begin = RESTART // 2
-    part = PhaseStart(256, 64)
+    part = PhaseInitializer(256, 64)
     part.number = begin
     phasors, _ = part.push(magnitude[:, begin:], last=True)
     assert torch.equal(phasors[:, RESTART - begin :], whole[:, RESTART:])
@@ -65,5 +65,5 @@ def test_from_the_middle_the_next_restart_brings_the_same_phases():
 
 
 def test_silence_has_phases_too():
-    phasors, _ = PhaseStart(256, 64).push(torch.zeros(1, 5, 129), last=True)
+    phasors, _ = PhaseInitializer(256, 64).push(torch.zeros(1, 5, 129), last=True)
     assert phasors.isfinite().all()

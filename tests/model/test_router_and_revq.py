@@ -7,12 +7,12 @@ import pytest
 import torch
 from tiny_models import BOTH, DAC, SPECTRAL, build, noise
 
-from switchcodec_cli.model.codebook import Codebook, FactorisedCodebook
-from switchcodec_cli.model.revq import ResidualExpertQuantizer
-from switchcodec_cli.model.router import Router
+from switchcodec_cli.model.quantizer.codebook import Codebook, FactorisedCodebook
+from switchcodec_cli.model.quantizer.revq import ResidualExpertVQ
+from switchcodec_cli.model.quantizer.router import Router
 
 
-def quantizer(name: str, seed: int = 0) -> ResidualExpertQuantizer:
+def quantizer(name: str, seed: int = 0) -> ResidualExpertVQ:
     return build(BOTH[name], seed).quantizer
 
 

@@ -6,8 +6,8 @@ import torch
 from tiny_models import BOTH, SPECTRAL, build, noise
 
 from switchcodec_cli.model.codec_model import DecoderStream
-from switchcodec_cli.model.phase import PhaseSearch
-from switchcodec_cli.model.stream import ContextStream
+from switchcodec_cli.model.dsp.griffin_lim import GriffinLim
+from switchcodec_cli.model.streaming import ContextStream
 
 BLOCKS = [[1] * 53, [53], [3, 46, 4], [13, 0, 20, 1, 0, 19], [0, 52, 1]]  # 53 positions in all
 
@@ -44,7 +44,7 @@ def test_a_stream_may_end_with_an_empty_block_or_before_it_began():
     assert ContextStream(lambda x: x, 3, 4).push(x[:, :0], last=True) == []
 
 
-def in_double_precision(search: PhaseSearch) -> None:
+def in_double_precision(search: GriffinLim) -> None:
     transform = search.transform
     transform.window = transform.window.double()
     transform.synthesis_window = transform.synthesis_window.double()
@@ -57,7 +57,7 @@ def test_phase_search_in_blocks(sizes, signals, iterations):
     magnitude = noise(signals, 53, 129).abs().double()
 
     def search():
-        result = PhaseSearch(256, 64, iterations, 0.9)
+        result = GriffinLim(256, 64, iterations, 0.9)
         in_double_precision(result)
         return result
 
@@ -72,7 +72,7 @@ def test_phase_search_in_blocks(sizes, signals, iterations):
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("signals", [1, 2])
 def test_phase_search_of_very_short_signals(count, signals):
-    audio = PhaseSearch(256, 64, 4, 0.9).push(noise(signals, count, 129).abs(), last=True)
+    audio = GriffinLim(256, 64, 4, 0.9).push(noise(signals, count, 129).abs(), last=True)
     assert audio.shape == (signals, count * 64)
     assert audio.isfinite().all()
 
@@ -83,13 +83,13 @@ def test_phase_search_begins_anywhere():
     magnitude = noise(1, 400, 129).abs().double()
 
     def run(first, last):
-        search = PhaseSearch(256, 64, iterations, 0.9)
+        search = GriffinLim(256, 64, iterations, 0.9)
         in_double_precision(search)
         search.start.number = first
         return search.push(magnitude[:, first:last], last=True)
 
     whole = run(0, 400)
-    context = PhaseSearch.context(256, 64, iterations)
+    context = GriffinLim.context(256, 64, iterations)
     part = run(70, 330)
     inside = slice(context * 64, -context * 64)
     torch.testing.assert_close(part[:, inside], whole[:, 70 * 64 : 330 * 64][:, inside], rtol=0, atol=1e-9)
@@ -104,7 +104,7 @@ def test_phase_search_finds_what_was_there():
     wanted = model.analysis.magnitude(audio)
     errors = []
     for iterations in (0, 4, 16, 64):
-        found = PhaseSearch(256, 64, iterations, 0.99).push(wanted, last=True)
+        found = GriffinLim(256, 64, iterations, 0.99).push(wanted, last=True)
         inner = (model.analysis.magnitude(found) - wanted)[:, 8:-8]
         errors.append(float(inner.norm() / wanted[:, 8:-8].norm()))
     assert errors == sorted(errors, reverse=True)
@@ -118,22 +118,22 @@ def test_true_phases_give_perfect_synthesis():
     audio = noise(1, 64 * 50)
     padded = torch.nn.functional.pad(audio, (96, 96))
     spectra = torch.fft.rfft(padded.unfold(-1, 256, 64) * model.analysis.window)
-    search = PhaseSearch(256, 64, 0, 0.9)
+    search = GriffinLim(256, 64, 0, 0.9)
     found = search.final.samples(spectra, last=True)[:, 96:-96]
     torch.testing.assert_close(found[:, 256:-256], audio[:, 256:-256], atol=1e-5, rtol=0)
 
 
 def test_equal_signals_stay_equal_and_levels_are_kept():
     magnitude = noise(1, 60, 129).abs()
-    both = PhaseSearch(256, 64, 6, 0.99).push(torch.cat([magnitude, magnitude]), last=True)
+    both = GriffinLim(256, 64, 6, 0.99).push(torch.cat([magnitude, magnitude]), last=True)
     torch.testing.assert_close(both[0], both[1])
-    panned = PhaseSearch(256, 64, 6, 0.99).push(torch.cat([magnitude, 0.25 * magnitude]), last=True)
+    panned = GriffinLim(256, 64, 6, 0.99).push(torch.cat([magnitude, 0.25 * magnitude]), last=True)
     torch.testing.assert_close(0.25 * panned[0], panned[1], atol=1e-4, rtol=1e-3)
 
 
 def test_a_silent_signal_stays_silent_beside_another():
     magnitude = noise(1, 60, 129).abs()
-    audio = PhaseSearch(256, 64, 6, 0.99).push(torch.cat([magnitude, 0 * magnitude]), last=True)
+    audio = GriffinLim(256, 64, 6, 0.99).push(torch.cat([magnitude, 0 * magnitude]), last=True)
     assert audio[1].abs().max() == 0
     assert audio[0].abs().max() > 0.01
 

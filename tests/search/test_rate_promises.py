@@ -19,18 +19,18 @@ from switchcodec_cli.bitstream import (
     StreamWriter,
     Window,
     coded_block,
-    panned_block,
+    intensity_block,
 )
-from switchcodec_cli.search import EncoderSettings
-from switchcodec_cli.search.allocation import within_budget
-from switchcodec_cli.search.rate_plan import RatePlanner
+from switchcodec_cli.encoder import EncoderSettings
+from switchcodec_cli.encoder.rate.allocation import within_budget
+from switchcodec_cli.encoder.rate.control import RateControl
 
 PARAMETERS = StreamParameters(44100, 1024, 43, 8, 1024, 2)
 RATE, CHUNK = PARAMETERS.sample_rate, 8
 FRAMES, SAMPLES = PARAMETERS.frames_per_window, 43 * 1024
 
 # runs of so many windows at so many dB below full scale; below -100 digital silence
-LEVELS = st.lists(st.tuples(st.floats(-110, 0), st.integers(1, 12)), min_size=1, max_size=12)
+EFFORT_PRESETS = st.lists(st.tuples(st.floats(-110, 0), st.integers(1, 12)), min_size=1, max_size=12)
 WHOLE = -1  # look-ahead: a first pass over everything
 
 
@@ -79,7 +79,7 @@ def stream(wanted, runs, signals=1, seed=0, look_ahead=WHOLE, last_frames=FRAMES
         nominal_bits_per_second=wanted.nominal_bits_per_second,
         total_samples=samples,
     )
-    planner = RatePlanner(wanted, header, None if look_ahead == WHOLE else look_ahead)
+    planner = RateControl(wanted, header, None if look_ahead == WHOLE else look_ahead)
     decided = [codes for chunk in chunks(levels, tables, frames) for codes in planner.push(chunk)]
     codes = np.concatenate([*decided, *planner.finish(samples)])
     assert codes.shape == levels.T.shape
@@ -97,8 +97,8 @@ def block(code, frames):
         return SILENT
     if code == PARAMETERS.copy_code:
         return COPY
-    if code == PARAMETERS.panned_code:
-        return panned_block([24] * 8)
+    if code == PARAMETERS.intensity_code:
+        return intensity_block([24] * 8)
     return coded_block(tuple(range(code)), np.zeros((1 + code, 2, frames), np.uint16))
 
 
@@ -114,7 +114,7 @@ def least_bytes(runs, signals, last_frames):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    LEVELS,
+    EFFORT_PRESETS,
     st.floats(0.9, 8.5),
     st.integers(1, 2),
     st.integers(1, FRAMES),
@@ -131,7 +131,7 @@ def test_an_average_is_never_exceeded(runs, rate, signals, last_frames, look_ahe
 
 
 @settings(max_examples=15, deadline=None)
-@given(LEVELS, st.floats(1.1, 7.0), st.integers(1, 2), st.integers(0, 9))
+@given(EFFORT_PRESETS, st.floats(1.1, 7.0), st.integers(1, 2), st.integers(0, 9))
 def test_a_planned_average_over_a_minute_is_met_within_a_hundredth(runs, rate, signals, seed):
     rate *= signals
     runs = [*runs, (-20.0, 60)]
@@ -142,7 +142,7 @@ def test_a_planned_average_over_a_minute_is_met_within_a_hundredth(runs, rate, s
 
 
 @settings(max_examples=15, deadline=None)
-@given(LEVELS, st.floats(1.8, 12.0), st.integers(1, 2), st.sampled_from(["average_kbps", "quality"]))
+@given(EFFORT_PRESETS, st.floats(1.8, 12.0), st.integers(1, 2), st.sampled_from(["average_kbps", "quality"]))
 def test_no_window_is_above_the_ceiling(runs, most, signals, mode):
     value = most if mode == "average_kbps" else 9.0
     wanted = EncoderSettings(**{mode: value}, max_kbps=most)
@@ -155,7 +155,7 @@ def test_no_window_is_above_the_ceiling(runs, most, signals, mode):
 
 
 @settings(max_examples=10, deadline=None)
-@given(LEVELS, st.integers(1, 2), st.integers(0, 9))
+@given(EFFORT_PRESETS, st.integers(1, 2), st.integers(0, 9))
 def test_more_quality_or_rate_never_takes_experts_away(runs, signals, seed):
     for mode, values in (("quality", (0.0, 3.0, 6.0, 10.0)), ("average_kbps", (2.0, 4.0, 9.0, 16.0))):
         sizes = [len(stream(EncoderSettings(**{mode: value}), runs, signals, seed)[0]) for value in values]

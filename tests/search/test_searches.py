@@ -10,13 +10,13 @@ import torch
 
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import BlockKind, StreamReader, verify
+from switchcodec_cli.encoder import EFFORTS, EncoderSettings
+from switchcodec_cli.encoder.rate.distortion import quantize
+from switchcodec_cli.encoder.search.beam_search import BeamSearch
+from switchcodec_cli.encoder.search.chunk_search import ChunkSearch, EffortPreset
+from switchcodec_cli.encoder.search.mask_search import MaskSearch
 from switchcodec_cli.errors import UsageError
-from switchcodec_cli.search import EFFORTS, EncoderSettings
-from switchcodec_cli.search.expert_sets import ExpertSets
-from switchcodec_cli.search.likeness import Likeness
-from switchcodec_cli.search.multi_path import MultiPathSearch
-from switchcodec_cli.search.need import quantize
-from switchcodec_cli.search.window_search import Effort, WindowSearch
+from switchcodec_cli.perceptual.distance import PerceptualDistance
 
 NAMES = ("spectral", "dac")
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -46,10 +46,10 @@ def windows_of(data):
 
 
 def latents(this, samples):
-    """Of the encoder network, (1, T, D), and the target for `Likeness`."""
+    """Of the encoder network, (1, T, D), and the target for `PerceptualDistance`."""
     padded = np.pad(samples[:, 0], (0, -len(samples) % this.model.hop))
     audio = torch.from_numpy(padded)[None]
-    likeness = Likeness(this.model)
+    likeness = PerceptualDistance(this.model)
     with torch.no_grad():
         return this.model.encode(audio), likeness.target(
             likeness.magnitude(audio.view(1, -1, this.model.hop))
@@ -75,7 +75,7 @@ def test_each_effort_is_at_least_as_good_as_the_one_below(name):
     rate = this.sample_rate
     samples = sound(3.5, 1, rate)
     z, target = latents(this, samples)
-    likeness = Likeness(this.model)
+    likeness = PerceptualDistance(this.model)
     for experts in (0, 2):
         residual, distance = [], []
         for effort in EFFORTS:
@@ -92,11 +92,11 @@ def test_steps_at_what_codes_decode_to_gain_more_than_as_many_before():
     this = codec("spectral")
     z, target = latents(this, sound(3.2))
     counts = np.full((1, -(-z.shape[1] // this.parameters.frames_per_window)), 2)
-    likeness, none = Likeness(this.model), z[:, :0]
+    likeness, none = PerceptualDistance(this.model), z[:, :0]
     distances = []
     with torch.no_grad():
-        for level in (Effort(paths=8, steps=6, step=0.045), Effort(paths=8, steps=3, rounds=3, step=0.045)):
-            found = WindowSearch(this.model, likeness, level)(z, counts, none, none, target)
+        for level in (EffortPreset(paths=8, steps=6, step=0.045), EffortPreset(paths=8, steps=3, rounds=3, step=0.045)):
+            found = ChunkSearch(this.model, likeness, level)(z, counts, none, none, target)
             distances.append(float(likeness.distance(likeness.decoded(found.latents), target).mean()))
     assert distances[1] < distances[0]
 
@@ -108,7 +108,7 @@ def test_several_paths_leave_no_more_than_one_and_a_single_one_is_greedy(name):
     z, _ = latents(this, sound(6, 1, this.sample_rate))
     z = z[:, : z.shape[1] // size * size].unflatten(1, (-1, size))[0]
     wanted = torch.arange(len(z)) % (this.parameters.experts + 1)
-    search = MultiPathSearch(quantizer)
+    search = BeamSearch(quantizer)
     with torch.no_grad():
         mask = quantizer.route(z, wanted)
         errors = []
@@ -130,7 +130,7 @@ def test_the_best_sets_are_the_best_of_all():
     z = z[:, :60].unflatten(1, (3, 20))[0]
     wanted = torch.tensor([0, 2, 3])
     with torch.no_grad():
-        masks, errors = ExpertSets(quantizer).best(z, wanted, 3)
+        masks, errors = MaskSearch(quantizer).best(z, wanted, 3)
         assert (
             masks.sum(2)[torch.isfinite(errors)] == wanted.repeat_interleave(torch.tensor([1, 3, 3]))
         ).all()

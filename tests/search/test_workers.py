@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from switchcodec_cli.search.workers import Workers
+from switchcodec_cli.encoder.search.parallel import OrderedWorkers
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def threads():
 
 
 def test_results_come_in_order_and_calls_run_side_by_side(threads):
-    workers = Workers(3)
+    workers = OrderedWorkers(3)
     assert not workers.started
     meeting = threading.Barrier(3, timeout=20)  # passed only if three wait at once
 
@@ -41,7 +41,7 @@ def test_results_come_in_order_and_calls_run_side_by_side(threads):
 
 
 def test_an_error_reaches_the_caller(threads):
-    workers = Workers(2)
+    workers = OrderedWorkers(2)
     workers.call(lambda: 1)
     workers.call(lambda: 1 // 0)
     results = workers.results(last=True)
@@ -55,5 +55,5 @@ def test_an_error_reaches_the_caller(threads):
 
 
 def test_nothing_is_changed_where_nothing_was_called(threads):
-    Workers(2).close()
+    OrderedWorkers(2).close()
     assert torch.get_num_threads() == threads

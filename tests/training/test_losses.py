@@ -8,8 +8,8 @@ from material import DAC, SPECTRAL  # noqa: F401 (sets the threads)
 
 from switchcodec_cli.errors import UsageError
 from switchcodec_cli.model.config import ModelConfig
-from switchcodec_cli.model.mel import mel_filters
-from switchcodec_cli.training.adversary import Adversary
+from switchcodec_cli.model.dsp.mel import mel_filters
+from switchcodec_cli.training.adversarial import AdversarialTraining
 from switchcodec_cli.training.config import DiscriminatorConfig, LossConfig, TrainingConfig
 from switchcodec_cli.training.discriminators import build_discriminators
 from switchcodec_cli.training.losses import MagnitudeLoss, WaveformLoss
@@ -122,7 +122,7 @@ def test_discriminators_learn_to_tell_and_teach_the_generator(kinds):
         loss=LossConfig(output=1.0),
         discriminator=DiscriminatorConfig(kinds=kinds, width=4, learning_rate=3e-3),
     )
-    adversary = Adversary(config)
+    adversary = AdversarialTraining(config)
     shape = (2, 24, 1025) if kinds is MAGNITUDES else (2, 8192)
     target = torch.randn(shape)
     predicted = (0.3 * target.roll(1, 1)).requires_grad_()
@@ -145,7 +145,7 @@ def test_matching_vanishes_where_the_generator_is_perfect():
     config = TrainingConfig(discriminator=DiscriminatorConfig(kinds=("low",), width=4))
     target = torch.randn(2, 24, 1025)
     outcome = Outcome(torch.zeros(()), {}, None, spectra=(target.clone(), target))
-    Adversary(config).generator_loss(outcome)
+    AdversarialTraining(config).generator_loss(outcome)
     assert outcome.terms["matching"] == 0
 
 
@@ -153,7 +153,7 @@ def test_unknown_discriminators_are_refused():
     with pytest.raises(ValueError):
         build_discriminators(("spectrum",), 4)
     with pytest.raises(UsageError, match="spectrum"):
-        Adversary(TrainingConfig(discriminator=DiscriminatorConfig(kinds=("spectrum",))))
+        AdversarialTraining(TrainingConfig(discriminator=DiscriminatorConfig(kinds=("spectrum",))))
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_unknown_discriminators_are_refused():
 def test_discriminators_of_what_is_not_there_are_refused(model, kind, lacking):
     settings = DiscriminatorConfig(kinds=(kind,), width=4)
     with pytest.raises(UsageError, match=f"looks at {lacking}"):
-        Adversary(TrainingConfig(model=ModelConfig(backbone=model), discriminator=settings))
+        AdversarialTraining(TrainingConfig(model=ModelConfig(backbone=model), discriminator=settings))

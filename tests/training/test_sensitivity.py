@@ -8,7 +8,7 @@ from material import DAC, SPECTRAL, make_pool, trainer
 
 from switchcodec_cli.errors import UsageError
 from switchcodec_cli.model.codec_model import CodecModel
-from switchcodec_cli.training.sensitivity import exchange_latents, latent_basis, sensitivity
+from switchcodec_cli.training.latent_basis import change_basis, latent_basis, sensitivity
 
 FRAMES = 24
 
@@ -45,7 +45,7 @@ def test_directions_that_the_decoder_ignores_do_not_count(model, latents):
 def test_distance_becomes_what_is_decoded(model, latents):
     matrix = measured(model, latents)
     basis = latent_basis(model, matrix, 1.0)
-    exchange_latents(model, basis)
+    change_basis(model, basis)
     after = measured(model, (latents.double() @ basis).float())
     after /= after.diagonal().mean()
     torch.testing.assert_close(after, torch.eye(len(after)).double(), atol=1e-3, rtol=0)
@@ -63,7 +63,7 @@ def test_what_is_decoded_stays(model, latents, share):
         before = model.decode(z), model.quantizer.router.affinity(z)
         mask = model.quantizer.route(z, active)
         codes = model.quantizer.encode(z, mask)
-        exchange_latents(model, latent_basis(model, measured(model, latents), share))
+        change_basis(model, latent_basis(model, measured(model, latents), share))
         z = model.encode(audio)
         after = model.decode(z), model.quantizer.router.affinity(z)
         others = model.quantizer.encode(z, mask)

@@ -13,10 +13,10 @@ from material import DAC, RATE, SPECTRAL, make_pool, trainer, tune
 
 from switchcodec_cli import Codec
 from switchcodec_cli.errors import UsageError, WeightsError
-from switchcodec_cli.model.codebook import Codebook
+from switchcodec_cli.model.quantizer.codebook import Codebook
 from switchcodec_cli.model.weights import load_weights
+from switchcodec_cli.training.codebook_ema import CodebookEMA
 from switchcodec_cli.training.config import CodebookConfig, DiscriminatorConfig
-from switchcodec_cli.training.moving_average import MovingAverage
 
 STEPS = 260
 
@@ -148,7 +148,7 @@ def test_codebooks_settle_while_the_networks_rest(run, pool, tmp_path):
 def test_an_unused_codeword_stays_where_it_is():
     book = Codebook(2, 3)
     book.codewords.copy_(torch.tensor([[0.0, 0, 0], [4, 4, 4]]))
-    average = MovingAverage(book, 0.5, 2)
+    average = CodebookEMA(book, 0.5, 2)
     for _ in range(200):
         average.update(torch.ones(1, 5, 3), torch.zeros(1, 5, dtype=torch.long))
     torch.testing.assert_close(book.codewords, torch.tensor([[1.0, 1, 1], [4, 4, 4]]))
@@ -193,7 +193,7 @@ def test_unused_codewords_come_back():
     codebook = Codebook(16, 4)
     codebook.codewords.normal_()
     codebook.codewords[5:] += 100  # where no latent ever is
-    average = MovingAverage(codebook, 0.9, 64)
+    average = CodebookEMA(codebook, 0.9, 64)
     latents = torch.randn(4, 16, 4)
     for _ in range(10):
         average.update(latents, codebook.nearest(latents))
@@ -218,7 +218,7 @@ def test_k_means_finds_clusters():
     centres = 10 * torch.randn(16, 4)
     latents = (centres[:, None] + 0.1 * torch.randn(16, 40, 4)).flatten(0, 1)
     codebook = Codebook(64, 4)
-    coded = MovingAverage(codebook, 0.99, 64).start(latents)
+    coded = CodebookEMA(codebook, 0.99, 64).start(latents)
     assert (latents - coded).norm(dim=1).mean() < 0.25
     assert codebook.codewords.isfinite().all()
 
