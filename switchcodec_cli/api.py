@@ -1,54 +1,44 @@
-"""The codec: audio to `.swc` streams and back. The Python API."""
+"""The Python API: audio to `.swc` streams and back."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
-from .bitstream import (
-    BitBudget,
-    ChannelCoding,
-    Header,
-    StreamParameters,
-    StreamReader,
-    StreamWriter,
-    Trailer,
-)
+from .bitstream import Header, StreamParameters, StreamReader, StreamWriter
 from .decoder.stream import StreamDecoder
-from .encoder import DEFAULT_EFFORT, DEFAULT_KBPS, EncoderSettings, RateAllocation
+from .encoder import DEFAULT_EFFORT, EncoderSettings, SourceFormat, make_header
+from .encoder.rate.control import RateAllocation
 from .encoder.stream import FirstPass, StreamEncoder
-from .errors import DeviceError, UsageError, WeightsError
+from .errors import UsageError, WeightsError
 from .model.codec_model import CodecModel
+from .model.device import choose_device
 from .model.weights import load_weights
 from .model.weights_registry import find_weights
 
-
-def choose_device(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:n`. Raises DeviceError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:n") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:n")
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise DeviceError(f"device {name} is not available ({count} CUDA devices found)")
-    return device
+Audio = npt.NDArray[np.floating[Any]]
 
 
 class Codec:
-    """A model ready to encode and decode."""
+    """A model that is ready to encode and decode.
 
-    def __init__(self, model: CodecModel, fingerprint: bytes, provenance: Mapping[str, Any] | None = None):
+    Args:
+        model: The model.
+        fingerprint: Of its weights; stored in streams.
+        provenance: How the weights were made.
+
+    Attributes:
+        parameters: What readers of the streams must know of the model.
+    """
+
+    def __init__(
+        self, model: CodecModel, fingerprint: bytes, provenance: Mapping[str, Any] | None = None
+    ) -> None:
         self.model, self.fingerprint = model, fingerprint
         self.provenance = dict(provenance or {})
         config, quantizer = model.config, model.config.quantizer
@@ -60,13 +50,18 @@ class Codec:
             codebook_size=quantizer.codebook_size,
             codebooks_per_quantizer=quantizer.codebooks,
         )
-        self.silence = model.silence()
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "auto") -> Codec:
-        """Load weights: packaged ones by name, any by path, the default ones for None.
+        """Load weights.
 
-        Raises WeightsError where they are missing or malformed, DeviceError where the device is.
+        Args:
+            weights: Name of packaged weights, or path of a weights file; None for the default weights.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+
+        Raises:
+            WeightsError: The weights are missing or malformed.
+            DeviceError: There is no such device.
         """
         chosen = choose_device(device)
         model, fingerprint, provenance = load_weights(find_weights(weights))
@@ -74,94 +69,12 @@ class Codec:
 
     @property
     def sample_rate(self) -> int:
-        """The rate the model works at, in Hz."""
+        """The rate that the model works at, in Hz."""
         return self.parameters.sample_rate
-
-    def total_experts(self, channels: int, kbps: float | None, experts: int | None) -> int:
-        """Experts per window over all signals for a rate, or for a number of experts per signal.
-
-        Raises UsageError where both or impossible values are given.
-        """
-        total = EncoderSettings(kbps=kbps, experts=experts).total_experts(self.parameters, channels)
-        assert total is not None
-        return total
-
-    def header(
-        self,
-        sample_rate: int,
-        channels: int,
-        settings: EncoderSettings,
-        *,
-        dual_mono: bool = False,
-        total_samples: int | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Header:
-        """The header of a stream to be made with these settings. Raises UsageError."""
-        if channels not in (1, 2):
-            raise UsageError(f"one or two channels can be encoded, not {channels}: mix them down first")
-        coding = ChannelCoding.MONO
-        if channels == 2:
-            coding = ChannelCoding.DUAL_MONO if dual_mono else ChannelCoding.LEFT_RIGHT
-        signals = 2 if coding == ChannelCoding.LEFT_RIGHT else 1
-        settings.check(self.parameters, signals)
-        return Header(
-            parameters=self.parameters,
-            fingerprint=self.fingerprint,
-            original_rate=sample_rate,
-            channels=channels,
-            channel_coding=coding,
-            rate_mode=settings.rate_mode,
-            experts_total=settings.total_experts(self.parameters, signals),
-            nominal_bits_per_second=settings.nominal_bits_per_second,
-            total_samples=total_samples,
-            tags=tuple((tags or {}).items()),
-        )
-
-    def encoder(
-        self,
-        file: BinaryIO,
-        sample_rate: int,
-        channels: int,
-        *,
-        settings: EncoderSettings | None = None,
-        dual_mono: bool = False,
-        total_samples: int | None = None,
-        tags: Mapping[str, str] | None = None,
-        plan: RateAllocation | None = None,
-    ) -> StreamEncoder:
-        """An encoder that takes blocks of audio and writes a stream to `file` (pipes included).
-
-        channels: 1 or 2. dual_mono: both channels are equal, code one. plan: from `planner`, where the
-        audio can be read twice; without it an average rate is kept with half a minute in view. Raises
-        UsageError.
-        """
-        settings = settings or EncoderSettings()
-        header = self.header(
-            sample_rate, channels, settings, dual_mono=dual_mono, total_samples=total_samples, tags=tags
-        )
-        return StreamEncoder(self, StreamWriter(file, header), settings, plan)
-
-    def planner(
-        self,
-        sample_rate: int,
-        channels: int,
-        *,
-        settings: EncoderSettings,
-        dual_mono: bool = False,
-        tags: Mapping[str, str] | None = None,
-    ) -> FirstPass:
-        """A first pass for an average rate: takes the blocks that `encoder` will, and gives its plan.
-
-        Raises UsageError, also for settings that have nothing to plan.
-        """
-        if settings.average_kbps is None:
-            raise UsageError("only an average rate is planned ahead")
-        header = self.header(sample_rate, channels, settings, dual_mono=dual_mono, tags=tags)
-        return FirstPass(self, header, settings)
 
     def encode(
         self,
-        audio: np.ndarray,
+        audio: Audio,
         sample_rate: int,
         *,
         kbps: float | None = None,
@@ -172,40 +85,117 @@ class Codec:
         effort: int = DEFAULT_EFFORT,
         tags: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Audio (n,) or (n, channels), floats of full scale 1, to the bytes of a `.swc` file.
+        """Encode a whole recording.
 
-        One of kbps, experts (both constant), average_kbps and quality (0..10) sets the rate; max_kbps is a
-        ceiling for the last two. effort: 0 (fastest) to 3. Raises UsageError.
+        Args:
+            audio: Samples, full scale 1. # (n,) or (n, channels)
+            sample_rate: In Hz.
+            kbps: Constant rate over all channels, 2.67 by default. See `EncoderSettings` for this and the
+                other forms of a rate.
+            experts: Constant number of experts per window and signal.
+            average_kbps: Average rate.
+            quality: 0 to 10.
+            max_kbps: Limit for every window, with average_kbps or quality.
+            effort: Search effort, 0 (fastest) to 3 (best quality).
+            tags: Stored in the stream.
+
+        Returns:
+            The bytes of a `.swc` file.
+
+        Raises:
+            UsageError: The audio or the settings cannot be encoded.
         """
-        audio = np.asarray(audio, dtype=np.float32)
-        if audio.ndim == 1:
-            audio = audio[:, None]
-        if audio.ndim != 2:
-            raise UsageError(f"audio must be (n,) or (n, channels), not {audio.shape}")
-        if not np.isfinite(audio).all():
-            raise UsageError("audio holds samples that are not finite")
-        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
-        channels = audio.shape[1]
-        dual = channels == 2 and bool((audio[:, 0] == audio[:, 1]).all())
-        plan = None
-        if settings.average_kbps is not None:
-            planner = self.planner(sample_rate, channels, settings=settings, dual_mono=dual, tags=tags)
-            planner.write(audio)
-            plan = planner.close()
-        file = io.BytesIO()
-        encoder = self.encoder(
-            file,
+        samples = np.asarray(audio, dtype=np.float32)
+        if samples.ndim == 1:
+            samples = samples[:, None]
+        if samples.ndim != 2:
+            raise UsageError(f"audio must be (n,) or (n, channels), not {samples.shape}")
+        if not np.isfinite(samples).all():
+            raise UsageError("the audio has samples that are not finite")
+        channels = samples.shape[1]
+        source = SourceFormat(
             sample_rate,
             channels,
-            settings=settings,
-            dual_mono=dual,
-            total_samples=len(audio),
-            tags=tags,
-            plan=plan,
+            dual_mono=channels == 2 and bool((samples[:, 0] == samples[:, 1]).all()),
+            total_samples=len(samples),
+            tags=tags or {},
         )
-        encoder.write(audio)
+        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
+        allocation = None
+        if settings.average_kbps is not None:
+            first_pass = self.first_pass(source, settings)
+            first_pass.write(samples)
+            allocation = first_pass.close()
+        file = io.BytesIO()
+        encoder = self.encoder(file, source, settings, allocation)
+        encoder.write(samples)
         encoder.close()
         return file.getvalue()
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        conceal: bool = False,
+        phase_iterations: int | None = None,
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """Decode the bytes of a `.swc` file.
+
+        Args:
+            data: The file.
+            start, duration, conceal, phase_iterations: See `decoder`.
+
+        Returns:
+            Samples (n,) or (n, 2), and the sample rate in Hz.
+
+        Raises:
+            BadInputError: The stream is malformed, damaged or truncated.
+            WeightsError: The stream was encoded with other weights.
+        """
+        decoder = self.decoder(
+            io.BytesIO(data),
+            start=start,
+            duration=duration,
+            conceal=conceal,
+            phase_iterations=phase_iterations,
+        )
+        audio = np.concatenate([np.zeros((0, decoder.channels), np.float32), *decoder.blocks()])
+        return (audio[:, 0] if decoder.channels == 1 else audio), decoder.sample_rate
+
+    def encoder(
+        self,
+        file: BinaryIO,
+        source: SourceFormat,
+        settings: EncoderSettings | None = None,
+        allocation: RateAllocation | None = None,
+    ) -> StreamEncoder:
+        """Make an encoder that takes blocks of audio and writes a stream.
+
+        Args:
+            file: Where to write; pipes will do.
+            source: The audio.
+            settings: The rate and the effort.
+            allocation: From `first_pass`, where the audio can be read twice; without it an average rate is
+                kept with half a minute of look-ahead.
+
+        Raises:
+            UsageError: The settings cannot be met.
+        """
+        settings = settings or EncoderSettings()
+        writer = StreamWriter(file, self._header(source, settings))
+        return StreamEncoder(self.model, writer, settings, allocation)
+
+    def first_pass(self, source: SourceFormat, settings: EncoderSettings) -> FirstPass:
+        """Make a first pass for an average rate: it takes the blocks that the encoder will take.
+
+        Raises:
+            UsageError: The settings cannot be met, or have no average rate.
+        """
+        if settings.average_kbps is None:
+            raise UsageError("a first pass is for an average rate only")
+        return FirstPass(self.model, self._header(source, settings), settings)
 
     def decoder(
         self,
@@ -216,49 +206,27 @@ class Codec:
         conceal: bool = False,
         phase_iterations: int | None = None,
     ) -> StreamDecoder:
-        """A decoder that reads a stream from `file` (pipes included) and yields blocks of audio.
+        """Make a decoder that reads a stream and yields blocks of audio.
 
-        start, duration: in seconds. conceal: fade over damaged windows instead of refusing.
-        Raises BadInputError on what is no stream, WeightsError where other weights made it.
+        Args:
+            file: The stream; pipes will do.
+            start: Where to begin, in seconds.
+            duration: How much to decode, in seconds; None for all.
+            conceal: Replace damaged windows by silence instead of raising an error.
+            phase_iterations: Iterations of Griffin-Lim; None for the model's own number.
+
+        Raises:
+            BadInputError: This is not a stream.
+            WeightsError: The stream was encoded with other weights.
         """
         reader = StreamReader(file)
         header = reader.header
         if header.fingerprint != self.fingerprint or header.parameters != self.parameters:
             raise WeightsError(
-                f"the stream was made with weights {header.fingerprint.hex()[:12]}, "
+                f"the stream was encoded with weights {header.fingerprint.hex()[:12]}, "
                 f"but those loaded are {self.fingerprint.hex()[:12]}"
             )
-        return StreamDecoder(self, reader, start, duration, conceal, phase_iterations)
+        return StreamDecoder(self.model, reader, start, duration, conceal, phase_iterations)
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        start: float = 0.0,
-        duration: float | None = None,
-        conceal: bool = False,
-        phase_iterations: int | None = None,
-    ) -> tuple[np.ndarray, int]:
-        """The bytes of a `.swc` file to audio (n,) or (n, 2) float32, and its sample rate."""
-        decoder = self.decoder(
-            io.BytesIO(data),
-            start=start,
-            duration=duration,
-            conceal=conceal,
-            phase_iterations=phase_iterations,
-        )
-        blocks: Iterator[np.ndarray] = decoder.blocks()
-        audio = np.concatenate([np.zeros((0, decoder.channels), np.float32), *blocks])
-        return (audio[:, 0] if decoder.channels == 1 else audio), decoder.sample_rate
-
-
-__all__ = [
-    "DEFAULT_KBPS",
-    "BitBudget",
-    "Codec",
-    "EncoderSettings",
-    "StreamDecoder",
-    "StreamEncoder",
-    "Trailer",
-    "choose_device",
-]
+    def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
+        return make_header(self.parameters, self.fingerprint, source, settings)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The decoder: packets to audio."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import gcd
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -23,103 +23,178 @@ from ..bitstream import (
     level_gains,
 )
 from ..errors import BadInputError, UsageError
-from ..model.codec_model import DecoderStream
+from ..model.codec_model import CodecModel
+from .silence_gate import SilenceGate
+from .time_range import DecodingRange, TimeRange
 
-if TYPE_CHECKING:
-    from ..api import Codec
+CHUNK_WINDOWS = 8  # windows per run of the network
 
-CHUNK_WINDOWS = 8  # windows per run of the networks
-FADE = 256  # samples into a silent window over which what came before may ring out
-RESAMPLER_CONTEXT = 8192  # samples that the resampler's filter is settled after
+Item = TypeVar("Item")
+Samples = npt.NDArray[np.float32]
 
 
 class StreamDecoder:
-    """Reads packets and yields blocks of audio, in constant memory."""
+    """Reads packets and yields blocks of audio in constant memory.
+
+    Args:
+        model: The model that the stream was encoded with.
+        reader: Of the stream.
+        start: Where to begin, in seconds.
+        duration: How much to decode, in seconds; None for all.
+        conceal: Replace damaged windows by silence instead of raising an error.
+        phase_iterations: Iterations of Griffin-Lim; None for the model's own number.
+
+    Attributes:
+        reader: Of the stream.
+        header: Of the stream.
+        sample_rate: Of the output, in Hz: the original rate.
+        channels: Of the output.
+        damage: Windows concealed so far.
+        truncated: Why the end is missing, where that was concealed.
+
+    Raises:
+        UsageError: The range is not in the recording.
+    """
 
     def __init__(
         self,
-        codec: Codec,
+        model: CodecModel,
         reader: StreamReader,
         start: float = 0.0,
         duration: float | None = None,
         conceal: bool = False,
         phase_iterations: int | None = None,
-    ):
-        if start < 0 or (duration is not None and duration < 0):
-            raise UsageError("start and duration must not be negative")
+    ) -> None:
         if phase_iterations is not None and phase_iterations < 0:
             raise UsageError("the number of phase iterations must not be negative")
-        self.codec, self.reader, self.conceal = codec, reader, conceal
-        self.phase_iterations = phase_iterations
-        self.header = reader.header
+        self.reader, self.header = reader, reader.header
         self.sample_rate, self.channels = self.header.original_rate, self.header.channels
-        self.first = round(start * self.sample_rate)
-        self.stop = None if duration is None else self.first + round(duration * self.sample_rate)
+        self._model, self._conceal = model, conceal
+        self._phase_iterations = phase_iterations
+        self._range = TimeRange.of(start, duration, self.sample_rate)
+        self._silence = model.silence_latent()
         total = reader.total_samples
-        if total is not None and self.first > total:
+        if total is not None and self._range.first > total:
             raise UsageError(f"the stream ends at {total / self.sample_rate:.3f} s, before {start:g} s")
-        self.damage: list[DamagedWindow] = []  # what was concealed so far
-        self.truncated: str | None = None  # why the end is missing, where it was concealed
+        self.damage: list[DamagedWindow] = []
+        self.truncated: str | None = None
 
     @property
     def frames(self) -> int | None:
-        """Samples per channel that will come out; None while that is not known."""
+        """Samples per channel that will come out; None while that is unknown."""
         total = self.reader.total_samples
         if total is None:
             return None
-        return max(0, min(total, self.stop if self.stop is not None else total) - self.first)
+        stop = total if self._range.stop is None else min(total, self._range.stop)
+        return max(0, stop - self._range.first)
 
     @torch.inference_mode()
-    def blocks(self) -> Iterator[np.ndarray]:
-        """The audio as blocks (n, channels) of float32.
+    def blocks(self) -> Iterator[Samples]:
+        """Yield the audio in blocks, full scale 1. # (n, channels)
 
-        Raises BadInputError at damage or truncation, unless `conceal` is set.
+        Raises:
+            BadInputError: A window is damaged, or the stream is truncated, and `conceal` is not set.
         """
-        parameters, model = self.codec.parameters, self.codec.model
-        size, hop = parameters.frames_per_window, parameters.hop
-        from_codec = parameters.sample_rate // gcd(parameters.sample_rate, self.sample_rate)
-        from_original = self.sample_rate // gcd(parameters.sample_rate, self.sample_rate)
-        context = model.decoder_context(self.phase_iterations)
-        margin = 0 if parameters.sample_rate == self.sample_rate else RESAMPLER_CONTEXT
-        # the grid on which samples of both rates coincide
-        begin = max(0, self.first * parameters.sample_rate // self.sample_rate - margin)
-        begin = begin // from_codec * from_codec  # first sample of use, at the codec's rate
-        first_window = max(0, (begin // hop - context) // size)
-        last_window = None
-        if self.stop is not None:
-            end = -(-self.stop * parameters.sample_rate // self.sample_rate) + margin
-            last_window = (-(-end // hop) + context) // size + 1
-        skip = begin - first_window * size * hop
-        emitted = begin // from_codec * from_original  # number of the next sample out, at the original rate
-        resampler = StreamResampler(parameters.sample_rate, self.sample_rate, self.channels)
-        held = np.zeros((0, self.channels), np.float32)  # the end may yet have to be cut
+        parameters = self.header.parameters
+        context = self._model.backbone.decoder_context(self._phase_iterations)
+        needed = DecodingRange.of(self._range, parameters, self.sample_rate, context)
+        windows = self._windows(needed)
+        signals = self._decode(windows, needed.first_window)
+        yield from self._trim(self._resample(signals, needed), needed.first_output)
 
-        for audio, last in self._signals(first_window, last_window):
+    def _windows(self, needed: DecodingRange) -> Iterator[Window | DamagedWindow]:
+        """Read the windows, with damage reported or noted for concealment."""
+        windows = self.reader.windows(needed.first_window, needed.stop_window)
+        while True:
+            try:
+                window = next(windows)
+            except StopIteration:
+                return
+            except TruncatedError as error:
+                if not self._conceal:
+                    raise
+                self.truncated = str(error)
+                return
+            if isinstance(window, DamagedWindow):
+                if not self._conceal:
+                    raise BadInputError(
+                        f"window {window.index} at {window.start:.3f} s is damaged ({window.reason}); "
+                        "--conceal replaces such windows by silence"
+                    )
+                self.damage.append(window)
+            yield window
+
+    def _decode(
+        self, windows: Iterator[Window | DamagedWindow], first_window: int
+    ) -> Iterator[tuple[Samples, bool]]:
+        """Yield signals (n, signals) at the codec's rate, and whether they are the last."""
+        parameters, signals = self.header.parameters, self.header.signals
+        stream = self._model.backbone.decoder_stream(
+            CHUNK_WINDOWS * parameters.frames_per_window,
+            first_frame=first_window * parameters.frames_per_window,
+            band_edges=LEVEL_EDGES,
+            phase_iterations=self._phase_iterations,
+        )
+        gate = SilenceGate(parameters.hop, signals)
+        latents: list[Tensor] = []
+        gains: list[Tensor] = []
+        ended = False
+        for window, ended in _mark_last(windows):
+            z, gain = self._dequantize(window)
+            latents.append(z)
+            gains.append(gain.expand(-1, window.frames, -1))
+            gate.add((gain > 0).any(-1)[:, 0].cpu().numpy(), window.frames)
+            if ended or len(latents) == CHUNK_WINDOWS:
+                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), ended)
+                latents, gains = [], []
+                for piece, last in _mark_last(iter(pieces)):
+                    yield gate.apply(piece.cpu().numpy()).T, ended and last
+        if not ended:
+            yield np.zeros((0, signals), np.float32), True
+
+    def _dequantize(self, window: Window | DamagedWindow) -> tuple[Tensor, Tensor]:
+        """Latents (signals, F, D) of a window and gains (signals, 1, bands) of what they decode to."""
+        signals, parameters = self.header.signals, self.header.parameters
+        latents = self._silence.expand(signals, window.frames, -1)
+        gains = latents.new_zeros(signals, 1, LEVEL_BANDS)
+        if isinstance(window, DamagedWindow):
+            return latents, gains
+        quantizers = 1 + parameters.experts
+        masks = np.zeros((signals, parameters.experts), bool)
+        indices = np.zeros((signals, quantizers, parameters.codebooks_per_quantizer, window.frames), np.int64)
+        coded = np.zeros(signals, bool)
+        for signal, (block, source) in enumerate(zip(window.blocks, window.resolved, strict=True)):
+            if block.kind is BlockKind.INTENSITY:
+                if not self._model.backbone.has_band_gains:
+                    raise BadInputError("these weights cannot decode intensity stereo")
+                gains[signal] = gains.new_tensor(level_gains(block.levels))
+            elif block.kind is not BlockKind.SILENT:
+                gains[signal] = 1
+            if source.kind is BlockKind.CODED:
+                coded[signal] = True
+                masks[signal, list(source.experts)] = True
+                indices[signal, [0, *(1 + expert for expert in source.experts)]] = source.indices
+        if coded.any():
+            rows = torch.from_numpy(coded).to(latents.device)
+            latents = latents.clone()
+            latents[rows] = self._model.dequantize(
+                torch.from_numpy(masks[coded]).to(latents.device),
+                torch.from_numpy(indices[coded]).to(latents.device),
+            )
+        return latents, gains
+
+    def _resample(
+        self, signals: Iterator[tuple[Samples, bool]], needed: DecodingRange
+    ) -> Iterator[tuple[Samples, bool]]:
+        """Yield channels (n, channels) at the original rate, and whether they are the last."""
+        resampler = StreamResampler(self.header.parameters.sample_rate, self.sample_rate, self.channels)
+        skip = needed.skip
+        for audio, last in signals:
             drop = min(skip, len(audio))
-            audio, skip = audio[drop:], skip - drop
-            samples = resampler.process(self._channels(audio), last)
-            low = max(0, self.first - emitted)
-            emitted += len(samples)
-            held = np.concatenate([held, samples[low:]])
-            total = self.reader.total_samples
-            if not last:
-                keep = 0 if total is not None else 2 * hop * from_original // from_codec + 1
-                ready = len(held) - keep
-                if ready > 0:
-                    yield from self._cut(held[:ready], emitted - keep)
-                    held = held[ready:]
-            else:
-                yield from self._cut(held, emitted)
+            skip -= drop
+            yield resampler.process(self._channels(audio[drop:]), last), last
 
-    def _cut(self, samples: np.ndarray, end: int) -> Iterator[np.ndarray]:
-        """Yield samples, the last of which is number `end` - 1, up to where the output stops."""
-        total = self.reader.total_samples
-        stop = min(limit for limit in (total, self.stop, end) if limit is not None)
-        samples = samples[: max(0, len(samples) - (end - stop))]
-        if len(samples):
-            yield samples
-
-    def _channels(self, signals: np.ndarray) -> np.ndarray:
+    def _channels(self, signals: Samples) -> Samples:
         """Signals (n, signals) to channels (n, channels)."""
         coding = self.header.channel_coding
         if coding == ChannelCoding.DUAL_MONO:
@@ -128,109 +203,32 @@ class StreamDecoder:
             return np.stack([signals[:, 0] + signals[:, 1], signals[:, 0] - signals[:, 1]], 1)
         return signals
 
-    def _signals(self, first: int, last: int | None) -> Iterator[tuple[np.ndarray, bool]]:
-        """Decoded signals (n, signals) at the codec's rate, with whether these are the last."""
-        size, hop = self.codec.parameters.frames_per_window, self.codec.parameters.hop
-        stream = DecoderStream(
-            self.codec.model,
-            CHUNK_WINDOWS * size,
-            self.phase_iterations,
-            first=first * size,
-            edges=LEVEL_EDGES,
-        )
-        gate = _Gate(hop, self.header.signals)
-        latents: list[Tensor] = []
-        gains: list[Tensor] = []
-        for window, end in _with_last(self._windows(first, last)):
-            if window is not None:
-                z, gain = self._latents(window)
-                latents.append(z)
-                gains.append(gain)
-                gate.add((gain > 0).any(-1).cpu().numpy().astype(np.float32))
-            if latents and (end or len(latents) == CHUNK_WINDOWS):
-                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), end)
-                latents, gains = [], []
-                for number, piece in enumerate(pieces):
-                    yield gate.apply(piece.cpu().numpy()).T, end and number == len(pieces) - 1
-            elif end:
-                yield np.zeros((0, self.header.signals), np.float32), True
+    def _trim(self, pieces: Iterator[tuple[Samples, bool]], position: int) -> Iterator[Samples]:
+        """Cut a stream that begins with sample `position` to the range and the recording's length.
 
-    def _windows(self, first: int, last: int | None) -> Iterator[Window | DamagedWindow]:
-        windows = self.reader.windows(first, last)
-        while True:
-            try:
-                window = next(windows)
-            except StopIteration:
-                return
-            except TruncatedError as error:
-                if not self.conceal:
-                    raise
-                self.truncated = str(error)
-                return
-            if isinstance(window, DamagedWindow):
-                if not self.conceal:
-                    raise BadInputError(
-                        f"window {window.index} at {window.start:.3f} s is damaged ({window.reason}); "
-                        "--conceal fades over such windows"
-                    )
-                self.damage.append(window)
-            yield window
-
-    def _latents(self, window: Window | DamagedWindow) -> tuple[Tensor, Tensor]:
-        """Latents (signals, F, D) of a window and gains of what they decode to (signals, F, bands)."""
-        codec, signals = self.codec, self.header.signals
-        silence = codec.silence.expand(window.frames, -1)
-        if isinstance(window, DamagedWindow):
-            return silence.expand(signals, -1, -1), silence.new_zeros(signals, window.frames, LEVEL_BANDS)
-        latents, gains = [], []
-        for block, source in zip(window.blocks, window.resolved, strict=True):
-            gain = (float(block.kind is not BlockKind.SILENT),) * LEVEL_BANDS
-            if block.kind is BlockKind.INTENSITY:
-                if codec.model.config.backbone != "spectral":
-                    raise BadInputError(
-                        "panned windows can be decoded by weights of the spectral backbone only"
-                    )
-                gain = level_gains(block.levels)
-            if source.kind is BlockKind.SILENT:
-                latents.append(silence)
-            else:
-                indices = torch.from_numpy(source.indices.astype(np.int64)).to(silence.device)
-                latents.append(codec.model.quantizer.decode(source.experts, indices))
-            gains.append(silence.new_tensor(gain).expand(window.frames, -1))
-        return torch.stack(latents), torch.stack(gains)
+        While the length is unknown, as many samples are held back as the last latent frame may have too many.
+        """
+        parameters = self.header.parameters
+        held_back = 2 * parameters.hop * self.sample_rate // parameters.sample_rate + 2
+        pending = np.zeros((0, self.channels), np.float32)
+        for samples, last in pieces:
+            first = max(0, self._range.first - position)
+            position += len(samples)
+            pending = np.concatenate([pending, samples[first:]])
+            keep = 0 if last or self.reader.total_samples is not None else held_back
+            ready, pending = pending[: max(0, len(pending) - keep)], pending[max(0, len(pending) - keep) :]
+            limits = [limit for limit in (self.reader.total_samples, self._range.stop) if limit is not None]
+            end = position - len(pending)
+            excess = max(0, end - min([end, *limits]))
+            if len(ready) > excess:
+                yield ready[: len(ready) - excess]
 
 
-class _Gate:
-    """Makes silent windows truly silent, once what came before has rung out."""
-
-    def __init__(self, hop: int, signals: int):
-        self.hop = hop
-        self.mask = np.ones((signals, 0), np.float32)  # of samples not yet passed
-        self.previous = np.zeros(signals, np.float32)
-
-    def add(self, audible: np.ndarray) -> None:
-        """What is audible (signals, F) of the next window, all or nothing of each signal."""
-        mask = np.repeat(audible, self.hop, 1)
-        fade = np.linspace(1, 0, min(FADE, mask.shape[1]), dtype=np.float32)
-        for signal in range(len(mask)):
-            if self.previous[signal] and not audible[signal, 0]:
-                mask[signal, : len(fade)] = fade
-        self.previous = audible[:, -1]
-        self.mask = np.concatenate([self.mask, mask], 1)
-
-    def apply(self, audio: np.ndarray) -> np.ndarray:
-        """The next samples (signals, n)."""
-        mask, self.mask = self.mask[:, : audio.shape[1]], self.mask[:, audio.shape[1] :]
-        return audio if mask.all() else audio * mask
-
-
-def _with_last(
-    items: Iterator[Window | DamagedWindow],
-) -> Iterator[tuple[Window | DamagedWindow | None, bool]]:
-    """Each item with whether it is the last; (None, True) where there is none at all."""
-    previous = next(items, None)
-    if previous is None:
-        yield None, True
+def _mark_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
+    """Yield each item with whether it is the last."""
+    try:
+        previous = next(items)
+    except StopIteration:
         return
     for item in items:
         yield previous, False

@@ -1,6 +1,21 @@
-"""The encoder: analysis, rate control, search and packing."""
+"""The encoder: chunk analysis, rate control, search and packing. Importing it does not import torch."""
 
-from .rate.control import RateAllocation
-from .settings import BEST_QUALITY, DEFAULT_EFFORT, DEFAULT_KBPS, EFFORTS, EncoderSettings
+from .settings import (
+    DEFAULT_EFFORT,
+    DEFAULT_KBPS,
+    EFFORTS,
+    MAX_QUALITY,
+    EncoderSettings,
+    SourceFormat,
+    make_header,
+)
 
-__all__ = ["BEST_QUALITY", "DEFAULT_EFFORT", "DEFAULT_KBPS", "EFFORTS", "EncoderSettings", "RateAllocation"]
+__all__ = [
+    "DEFAULT_EFFORT",
+    "DEFAULT_KBPS",
+    "EFFORTS",
+    "MAX_QUALITY",
+    "EncoderSettings",
+    "SourceFormat",
+    "make_header",
+]

@@ -1,171 +1,193 @@
-"""From blocks of audio to chunks of latents, with what is known of each window before it is coded."""
+"""Chunk analysis: from blocks of audio to chunks of latents, with what rate control and search need."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..audio import StreamResampler
 from ..bitstream import LEVEL_BANDS, Header
+from ..model.codec_model import CodecModel
 from ..model.streaming import ContextStream
-from ..perceptual.distance import PerceptualDistance, PerceptualFeatures
+from ..perceptual import PerceptualDistance, PerceptualFeatures
+from .chunks import CHUNK_WINDOWS, AnalysedChunk
 from .intensity_stereo import IntensityStereo
-from .rate.distortion import DistortionEstimator, audibility
+from .rate.distortion import DistortionEstimator, FloatArray, audibility
 
-if TYPE_CHECKING:
-    from ..api import Codec
+FloatSamples = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
-CHUNK_WINDOWS = 8  # windows per run of the networks
-SILENCE = 2.0**-17  # peak below half of the least step of 16 bits
-INAUDIBLE = 2.0**-14  # peak of the dither of 16 bits, -84 dBFS: silence too where the rate may vary
-NEARLY_MONO = 10 ** (-35 / 20)  # half the difference of two signals against the first, in every mel band
-INAUDIBLE_BAND = 0.01  # and a mel band of the difference that nobody hears: -94 dBFS of a sine
+SILENCE_PEAK = 2.0**-17  # half of the least step of 16 bits
+INAUDIBLE_PEAK = 2.0**-14  # peak of 16-bit dither, -84 dBFS: silence too where the rate may vary
+# the signals are the same if half their difference is below this share of the first one in every mel band,
+NEARLY_MONO = 10 ** (-35 / 20)
+INAUDIBLE_BAND = 0.01  # or inaudible: -94 dBFS of a sine
+STFT_CONTEXT = 2  # latent frames to either side that a magnitude depends on, at most
 
 
-@dataclass
-class Chunk:
-    """Some windows on their way to being coded; but for the very last, whole ones."""
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What chunks are to hold besides latents."""
 
-    z: Tensor  # (signals, T, D), of digital silence where a window is silent
-    silent: np.ndarray  # (signals, W) bool
-    same: np.ndarray  # (W,) bool: the second signal can be a copy of the first
-    panned: np.ndarray  # (signals, W) bool: this signal is the other one at other levels,
-    levels: np.ndarray  # (W, bands), namely at these
-    target: PerceptualFeatures | None
-    tables: np.ndarray | None  # distortion by number of experts, (signals, W, Nr + 1)
+    features: bool = False  # of the input, for the search
+    distortion: bool = False  # estimates by number of experts
+    decode_for_distortion: bool = True  # estimate distortion by decoding, not from latents alone
 
     @property
-    def windows(self) -> int:
-        """Number of windows."""
-        return self.silent.shape[1]
+    def needs_magnitudes(self) -> bool:
+        """Whether magnitudes of the input are needed."""
+        return self.features or (self.distortion and self.decode_for_distortion)
 
 
 class ChunkAnalyzer:
-    """Resamples, runs the encoder network and looks at what came out, chunk by chunk.
+    """Resamples audio, runs the encoder network, and examines the windows.
 
-    Chunks are cut at fixed places, so nothing depends on how the audio is cut into blocks.
+    Chunks begin at fixed positions, so the result does not depend on how the audio is cut into blocks.
+
+    Args:
+        model: The model.
+        distance: Of the model.
+        header: Of the stream.
+        options: What chunks are to hold.
+
+    Attributes:
+        samples: Samples per channel taken so far, at the original rate.
     """
 
     def __init__(
-        self,
-        codec: Codec,
-        header: Header,
-        likeness: PerceptualDistance,
-        *,
-        target: bool,
-        tables: bool,
-        decoding: bool = True,
-    ):
-        """target, tables: what chunks are to hold; decoding: whether the tables are worth decoding for."""
-        self.codec, self.likeness = codec, likeness
-        self.signals, self.channels = header.signals, header.channels
-        self.target, self.tables, self.decoding = target, tables, decoding
-        self.silence_peak = SILENCE if header.experts_total is not None else INAUDIBLE
-        self.resampler = StreamResampler(header.original_rate, codec.sample_rate, self.signals)
-        self.need = DistortionEstimator(codec.model.quantizer, likeness)
-        self.panning = IntensityStereo(likeness) if self.signals == 2 and likeness.spectral else None
-        self.samples = 0  # per channel, at the original rate
-        self.pending: list[np.ndarray] = []  # at the codec's rate, less than a chunk in all
-        self.pending_length = 0
-        self.waiting: list[np.ndarray] = []  # frames (signals, n, hop) whose latents are not there yet
-        model = codec.model
-        margin = max(model.encoder.context, 2)  # frames; magnitudes look at two at most
-        chunk = CHUNK_WINDOWS * codec.parameters.frames_per_window
-        self.network = ContextStream(self._features, margin, chunk)
-
-    def _features(self, audio: Tensor) -> Tensor:
-        """Frames of audio (B, n, hop) -> latents and, if wanted, magnitudes (B, n, D + ...)."""
-        z = self.codec.model.encode(audio.flatten(1))
-        if not (self.target or (self.tables and self.decoding)):
-            return z
-        return torch.cat([z, self.likeness.magnitude(audio).flatten(2)], -1)
+        self, model: CodecModel, distance: PerceptualDistance, header: Header, options: AnalysisOptions
+    ) -> None:
+        self._model, self._distance, self._options = model, distance, options
+        self._signals, self._channels = header.signals, header.channels
+        self._size, self._dimension = model.config.frames_per_window, model.config.latent_dimension
+        self._silence_latent = model.silence_latent()
+        self._silence_peak = SILENCE_PEAK if header.experts_total is not None else INAUDIBLE_PEAK
+        self._resampler = StreamResampler(header.original_rate, model.config.sample_rate, self._signals)
+        self._framer = _Framer(self._signals, model.hop, CHUNK_WINDOWS * self._size)
+        self._estimator = DistortionEstimator(model.quantizer, distance)
+        self._intensity = None
+        if self._signals == 2 and model.backbone.has_band_gains:
+            self._intensity = IntensityStereo(model.backbone, model.config.sample_rate)
+        self._network = ContextStream(
+            self._run_network, max(model.backbone.encoder_context, STFT_CONTEXT), CHUNK_WINDOWS * self._size
+        )
+        self._audio = np.zeros((self._signals, 0, model.hop), np.float32)  # whose latents are not there yet
+        self.samples = 0
 
     @torch.no_grad()
-    def push(self, block: np.ndarray) -> list[Chunk]:
-        """The next samples (n, channels), floats of full scale 1; out come chunks."""
-        if block.ndim != 2 or block.shape[1] != self.channels:
-            raise ValueError(f"a block must be (n, {self.channels}), not {block.shape}")
-        self.samples += len(block)
-        return self._take(self.resampler.process(block[:, : self.signals]), last=False)
+    def process(self, block: FloatSamples, last: bool = False) -> Iterator[AnalysedChunk]:
+        """Yield the chunks that the next samples complete.
 
-    @torch.no_grad()
-    def finish(self) -> list[Chunk]:
-        """The chunks that are left at the end of the audio."""
-        empty = np.zeros((0, self.signals), np.float32)
-        return self._take(self.resampler.process(empty, last=True), last=True)
+        Args:
+            block: Samples, full scale 1. # (n, channels)
+            last: Whether the audio ends with them.
 
-    def _take(self, audio: np.ndarray, last: bool) -> list[Chunk]:
-        self.pending.append(audio)
-        self.pending_length += len(audio)
-        hop, device = self.codec.model.hop, self.codec.silence.device
-        chunk = CHUNK_WINDOWS * self.codec.parameters.frames_per_window * hop
-        if not last and self.pending_length < chunk:
-            return []
-        joined = np.concatenate(self.pending).T  # (signals, n)
-        if last:
-            joined = np.pad(joined, ((0, 0), (0, -joined.shape[1] % hop)))
-        ready = joined.shape[1] // hop * hop
-        self.pending, self.pending_length = [joined[:, ready:].T], joined.shape[1] - ready
-        frames = np.ascontiguousarray(joined[:, :ready].reshape(self.signals, -1, hop), dtype=np.float32)
-        self.waiting.append(frames)
-        return [
-            self._look(features) for features in self.network.push(torch.from_numpy(frames).to(device), last)
-        ]
-
-    def _look(self, features: Tensor) -> Chunk:
-        """A chunk from the network's output (signals, T, ...)."""
-        size, dimension = self.codec.parameters.frames_per_window, self.codec.silence.shape[-1]
-        length = features.shape[1]
-        waiting = np.concatenate(self.waiting, 1)
-        audio, self.waiting = waiting[:, :length], [waiting[:, length:]]
-        starts = np.arange(0, length, size)
-        peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
-        silent = peaks < self.silence_peak
-        same = np.zeros(len(starts), bool)
-        panned, levels = np.zeros_like(silent), np.zeros((len(starts), LEVEL_BANDS), int)
-        if self.signals == 2:
-            magnitude = self.likeness.magnitude(torch.from_numpy(audio).to(features.device))
-            same = self._same(audio, magnitude[0], starts) & ~silent.any(0)
-            if self.panning is not None:
-                panned, levels = self.panning(audio, magnitude, starts)
-        hush = torch.from_numpy(np.repeat(silent, size, 1)[:, :length]).to(features.device)
-        z = torch.where(hush[..., None], self.codec.silence, features[..., :dimension])
-        target = None
-        if features.shape[-1] > dimension:
-            magnitude = features[..., dimension:].unflatten(-1, (-1, self.likeness.analysis.bins))
-            target = self.likeness.target(magnitude)
-        tables = None
-        if self.tables:
-            frames = np.minimum(size, length - starts)
-            energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
-            tables = self._tables(z, target) * audibility(energy)[..., None]
-        return Chunk(z, silent, same, panned, levels, target if self.target else None, tables)
-
-    def _same(self, audio: np.ndarray, first: Tensor, starts: np.ndarray) -> np.ndarray:
-        """Which windows sound the same in both signals, (W,), from audio (2, T, hop).
-
-        first: magnitudes of the first signal, (T, n, bins).
+        Raises:
+            ValueError: The block has another number of channels.
         """
-        half = torch.from_numpy((audio[:1] - audio[1:]) / 2).to(first.device)
-        bands = [each @ self.likeness.filters for each in (self.likeness.magnitude(half)[0], first)]
-        close = (bands[0] <= NEARLY_MONO * bands[1] + INAUDIBLE_BAND).all(-1).all(-1).cpu().numpy()
-        return np.logical_and.reduceat(close, starts)
+        if block.ndim != 2 or block.shape[1] != self._channels:
+            raise ValueError(f"a block must be (n, {self._channels}), not {block.shape}")
+        self.samples += len(block)
+        resampled = self._resampler.process(block[:, : self._signals], last)
+        frames = self._framer.push(resampled, last)
+        if frames is None:
+            return
+        self._audio = np.concatenate([self._audio, frames], 1)
+        for outputs in self._network.push(torch.from_numpy(frames).to(self._model.device), last):
+            audio, self._audio = self._audio[:, : outputs.shape[1]], self._audio[:, outputs.shape[1] :]
+            yield self._analyse(audio, outputs)
 
-    def _tables(self, z: Tensor, target: PerceptualFeatures | None) -> np.ndarray:
-        size = self.codec.parameters.frames_per_window
-        whole = z.shape[1] // size * size
+    def _run_network(self, audio: Tensor) -> Tensor:
+        """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
+        z = self._model.encode(audio.flatten(1))
+        if not self._options.needs_magnitudes:
+            return z
+        return torch.cat([z, self._model.backbone.stft_magnitude(audio).flatten(2)], -1)
+
+    def _analyse(self, audio: FloatSamples, outputs: Tensor) -> AnalysedChunk:
+        """Examine a chunk of audio (signals, T, hop) with the network's outputs (signals, T, ...)."""
+        length = outputs.shape[1]
+        starts = np.arange(0, length, self._size)
+        peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
+        silent = peaks < self._silence_peak
+        same, intensity, levels = self._compare_signals(audio, starts, silent)
+        silent_frames = torch.from_numpy(np.repeat(silent, self._size, 1)[:, :length]).to(outputs.device)
+        z = torch.where(silent_frames[..., None], self._silence_latent, outputs[..., : self._dimension])
+        features = None
+        if self._options.needs_magnitudes:
+            magnitude = outputs[..., self._dimension :].unflatten(-1, (-1, self._model.backbone.stft.bins))
+            features = self._distance.input_features(magnitude)
+        distortion = None
+        if self._options.distortion:
+            frames = np.minimum(self._size, length - starts)
+            energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
+            distortion = self._estimate_distortion(z, features) * audibility(energy)[..., None]
+        kept = features if self._options.features else None
+        return AnalysedChunk(z, silent, same, intensity, levels, kept, distortion)
+
+    def _compare_signals(
+        self, audio: FloatSamples, starts: npt.NDArray[np.int64], silent: BoolArray
+    ) -> tuple[BoolArray, BoolArray, npt.NDArray[np.int64]]:
+        """The fields `same`, `intensity` and `levels` of a chunk."""
+        same, intensity = np.zeros(len(starts), bool), np.zeros_like(silent)
+        levels = np.zeros((len(starts), LEVEL_BANDS), int)
+        if self._signals == 2:
+            magnitude = self._model.backbone.stft_magnitude(torch.from_numpy(audio).to(self._model.device))
+            same = self._sound_the_same(audio, magnitude[0], starts) & ~silent.any(0)
+            if self._intensity is not None:
+                intensity, levels = self._intensity(audio, magnitude, starts)
+        return same, intensity, levels
+
+    def _sound_the_same(self, audio: FloatSamples, first: Tensor, starts: npt.NDArray[np.int64]) -> BoolArray:
+        """Which windows sound the same in both signals, given the first one's magnitudes (T, n, bins). # (W,)"""
+        half = torch.from_numpy((audio[:1] - audio[1:]) / 2).to(first.device)
+        difference = self._model.backbone.stft_magnitude(half)[0] @ self._distance.mel_filters
+        reference = first @ self._distance.mel_filters
+        close = (difference <= NEARLY_MONO * reference + INAUDIBLE_BAND).all(-1).all(-1).cpu().numpy()
+        same: BoolArray = np.logical_and.reduceat(close, starts)
+        return same
+
+    def _estimate_distortion(self, z: Tensor, features: PerceptualFeatures | None) -> FloatArray:
+        """Distortion by number of experts. # (signals, W, Nr + 1)"""
+        whole = z.shape[1] // self._size * self._size
         tables = []
         if whole:
-            tables.append(self._table(z[:, :whole].unflatten(1, (-1, size)), target, 0))
+            windows = z[:, :whole].unflatten(1, (-1, self._size))
+            tables.append(self._estimate(windows, features and features.span(0, whole)))
         if whole < z.shape[1]:
-            tables.append(self._table(z[:, None, whole:], target, whole))
+            short = z[:, None, whole:]
+            tables.append(self._estimate(short, features and features.span(whole, z.shape[1])))
         return np.concatenate(tables, 1)
 
-    def _table(self, windows: Tensor, target: PerceptualFeatures | None, start: int) -> np.ndarray:
-        if target is None or not self.decoding:
-            return self.need.residuals(windows)
-        return self.need.tables(windows, target.span(start, start + windows.shape[1] * windows.shape[2]))
+    def _estimate(self, windows: Tensor, features: PerceptualFeatures | None) -> FloatArray:
+        if features is None or not self._options.decode_for_distortion:
+            return self._estimator.from_latents(windows)
+        return self._estimator.from_decoding(windows, features)
+
+
+class _Framer:
+    """Cuts audio into latent frames, at least a chunk at a time; the last one is padded with zeros."""
+
+    def __init__(self, signals: int, hop: int, chunk: int) -> None:
+        self._hop, self._minimum = hop, chunk * hop
+        self._pending = [np.zeros((0, signals), np.float32)]
+        self._length = 0  # of all pending blocks
+
+    def push(self, audio: FloatSamples, last: bool) -> FloatSamples | None:
+        """Add samples (n, signals); returns frames (signals, m, hop), or None if there are too few."""
+        self._pending.append(audio)
+        self._length += len(audio)
+        if not last and self._length < self._minimum:
+            return None
+        joined = np.concatenate(self._pending).T  # (signals, n)
+        if last:
+            joined = np.pad(joined, ((0, 0), (0, -joined.shape[1] % self._hop)))
+        ready = joined.shape[1] // self._hop * self._hop
+        self._pending, self._length = [joined[:, ready:].T], joined.shape[1] - ready
+        frames = joined[:, :ready].reshape(len(joined), -1, self._hop)
+        return np.ascontiguousarray(frames, dtype=np.float32)

@@ -1,57 +1,129 @@
-"""What an encoder is asked for: a rate in one of its forms, and how hard to search."""
+"""What an encoder is asked for: the source, the rate in one of its forms, and the effort."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from ..bitstream import RateMode, StreamParameters, attainable_rates, format_kbps, largest_experts
+from ..bitstream import (
+    BlockKind,
+    BlockMode,
+    ChannelCoding,
+    Header,
+    RateMode,
+    StreamParameters,
+    attainable_rates,
+    format_kbps,
+    largest_experts,
+)
 from ..errors import UsageError
 
 DEFAULT_KBPS = 2.67
+MAX_QUALITY = 10.0
+
+
+@dataclass(frozen=True)
+class EffortPreset:
+    """What the search for masks and indices may spend."""
+
+    beam_width: int = 1  # index sequences kept for each latent frame; 1 is greedy quantization
+    initial_steps: int = 0  # of latent refinement before quantization
+    quantized_steps: int = 0  # of latent refinement at quantized latents, each followed by quantization
+    step_size: float = 0.0  # of refinement, relative to the root mean square of the shared codewords
+    candidate_masks: int = 0  # masks compared by decoding, besides the router's
+
+
+# Steps at quantized latents gain more than initial ones, but need a few of these to start from.
+EFFORT_PRESETS = (
+    EffortPreset(),
+    EffortPreset(beam_width=8),
+    EffortPreset(beam_width=8, initial_steps=3, quantized_steps=3, step_size=0.045),
+    EffortPreset(beam_width=8, initial_steps=6, quantized_steps=8, step_size=0.03, candidate_masks=6),
+)
+EFFORTS = tuple(range(len(EFFORT_PRESETS)))
 DEFAULT_EFFORT = 2
-EFFORTS = (0, 1, 2, 3)
-BEST_QUALITY = 10.0
+
+
+@dataclass(frozen=True)
+class SourceFormat:
+    """What is known of the audio before the first sample.
+
+    Attributes:
+        sample_rate: In Hz.
+        channels: 1 or 2.
+        dual_mono: Both channels are equal, so that one signal is coded.
+        total_samples: Samples per channel, None if unknown; the trailer then holds the number.
+        tags: Stored in the stream.
+    """
+
+    sample_rate: int
+    channels: int = 1
+    dual_mono: bool = False
+    total_samples: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 2):
+            raise UsageError(f"one or two channels can be encoded, not {self.channels}; mix them down first")
+
+    @property
+    def channel_coding(self) -> ChannelCoding:
+        """How the channels are coded."""
+        if self.channels == 1:
+            return ChannelCoding.MONO
+        return ChannelCoding.DUAL_MONO if self.dual_mono else ChannelCoding.LEFT_RIGHT
+
+    @property
+    def signals(self) -> int:
+        """Number of signals that are coded."""
+        return 2 if self.channel_coding == ChannelCoding.LEFT_RIGHT else 1
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """One of four ways to set the rate, a ceiling for two of them, and the effort.
+    """The rate in one of four forms, a limit for two of them, and the effort.
 
-    Raises UsageError where they contradict each other.
+    Attributes:
+        kbps: Constant rate, over all channels; no window exceeds it. The default, at 2.67.
+        experts: Constant number of experts per window and signal.
+        average_kbps: Rate of the whole file at most; windows vary.
+        quality: 0 to 10; each window gets the experts that it needs.
+        max_kbps: Limit for every window, with average_kbps or quality.
+        effort: 0 (fastest) to 3 (best quality).
+
+    Raises:
+        UsageError: The fields contradict each other.
     """
 
-    kbps: float | None = None  # constant: no window above this rate
-    experts: int | None = None  # constant: experts per window and signal
-    average_kbps: float | None = None  # the file as a whole stays below this rate
-    quality: float | None = None  # 0..10, as many experts as each window needs
-    max_kbps: float | None = None  # ceiling per window, with average_kbps or quality
+    kbps: float | None = None
+    experts: int | None = None
+    average_kbps: float | None = None
+    quality: float | None = None
+    max_kbps: float | None = None
     effort: int = DEFAULT_EFFORT
 
     def __post_init__(self) -> None:
-        given = [
-            name
-            for name, value in (
-                ("a constant rate in kbps", self.kbps),
-                ("a number of experts", self.experts),
-                ("an average rate", self.average_kbps),
-                ("a quality", self.quality),
-            )
-            if value is not None
-        ]
+        forms = {
+            "a constant rate in kbps": self.kbps,
+            "a number of experts": self.experts,
+            "an average rate": self.average_kbps,
+            "a quality": self.quality,
+        }
+        given = [name for name, value in forms.items() if value is not None]
         if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} contradict each other: give one of them")
+            raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
         if self.max_kbps is not None and self.constant:
             raise UsageError(
-                "a ceiling is for an average rate or a quality; a constant rate is never above what it says"
+                "a maximum rate goes with an average rate or a quality; a constant rate is a maximum itself"
             )
-        for name, rate in (("an average rate", self.average_kbps), ("a ceiling", self.max_kbps)):
+        for name, rate in (("an average rate", self.average_kbps), ("a maximum rate", self.max_kbps)):
             if rate is not None and not (math.isfinite(rate) and rate > 0):
-                raise UsageError(f"{name} is a positive number of kbps, not {rate}")
-        if self.quality is not None and not 0 <= self.quality <= BEST_QUALITY:
-            raise UsageError(f"a quality is a number from 0 to {BEST_QUALITY:g}, not {self.quality}")
+                raise UsageError(f"{name} must be a positive number of kbps, not {rate}")
+        if self.quality is not None and not 0 <= self.quality <= MAX_QUALITY:
+            raise UsageError(f"a quality must be a number from 0 to {MAX_QUALITY:g}, not {self.quality}")
         if isinstance(self.effort, bool) or self.effort not in EFFORTS:
-            raise UsageError(f"the effort is one of {', '.join(map(str, EFFORTS))}, not {self.effort!r}")
+            raise UsageError(f"the effort must be one of {', '.join(map(str, EFFORTS))}, not {self.effort!r}")
 
     @property
     def constant(self) -> bool:
@@ -60,7 +132,7 @@ class EncoderSettings:
 
     @property
     def rate_mode(self) -> RateMode:
-        """The mode for the header of the stream."""
+        """The rate mode for the header of the stream."""
         if self.constant:
             return RateMode.CONSTANT
         return RateMode.QUALITY if self.average_kbps is None else RateMode.AVERAGE
@@ -71,45 +143,90 @@ class EncoderSettings:
         rate = self.kbps if self.average_kbps is None else self.average_kbps
         return 0 if rate is None else round(1000 * rate)
 
-    def total_experts(self, parameters: StreamParameters, signals: int) -> int | None:
-        """Experts per window over all signals of a constant rate; None for the other modes.
+    @property
+    def preset(self) -> EffortPreset:
+        """What the search may spend."""
+        return EFFORT_PRESETS[self.effort]
 
-        Raises UsageError where these parameters cannot have the rate.
+    def total_experts(self, parameters: StreamParameters, signals: int) -> int | None:
+        """Experts per window over all signals for a constant rate; None for the other forms.
+
+        Raises:
+            UsageError: The rate is not attainable with these parameters.
         """
         if not self.constant:
             return None
         if self.experts is not None:
             if not 0 <= self.experts <= parameters.experts:
-                raise UsageError(f"experts must be 0 to {parameters.experts}, not {self.experts}")
+                raise UsageError(
+                    f"the number of experts must be 0 to {parameters.experts}, not {self.experts}"
+                )
             return self.experts * signals
         return largest_experts(DEFAULT_KBPS if self.kbps is None else self.kbps, parameters, signals)
 
-    def most_bytes(self, parameters: StreamParameters, signals: int) -> int:
-        """The largest packet, in bytes, of a full window that the ceiling or the constant rate allows.
+    def max_packet_bytes(self, parameters: StreamParameters, signals: int) -> int:
+        """Size limit in bytes for the packet of a whole window.
 
-        Raises UsageError where even the smallest packet with sound in it is above the ceiling.
+        Raises:
+            UsageError: Even the smallest packet of a coded window exceeds the limit.
         """
-        most = parameters.packet_bytes((parameters.experts,) * signals)
-        ceiling = self.max_kbps
+        all_experts = BlockMode(BlockKind.CODED, parameters.experts)
+        largest = parameters.packet_bytes((all_experts,) * signals)
+        limit = self.max_kbps
         if self.constant and self.experts is None:
-            ceiling = DEFAULT_KBPS if self.kbps is None else self.kbps
-        if ceiling is None:
-            return most
-        largest_experts(ceiling, parameters, signals)
-        return min(most, int(ceiling * 1000 * parameters.window_seconds / 8 * (1 + 1e-9)))
+            limit = DEFAULT_KBPS if self.kbps is None else self.kbps
+        if limit is None:
+            return largest
+        largest_experts(limit, parameters, signals)
+        return min(largest, int(limit * 1000 * parameters.window_seconds / 8 * (1 + 1e-9)))
 
     def check(self, parameters: StreamParameters, signals: int) -> None:
-        """Raises UsageError where no sound at all could be coded this way."""
+        """Check that a model with these parameters can encode `signals` signals this way.
+
+        Raises:
+            UsageError: It cannot.
+        """
         self.total_experts(parameters, signals)
-        self.most_bytes(parameters, signals)
+        self.max_packet_bytes(parameters, signals)
+        if self.average_kbps is None:
+            return
         least = attainable_rates(parameters, signals)[0].real_kbps
-        if self.average_kbps is not None and self.average_kbps < least:
+        if self.average_kbps < least:
             raise UsageError(
-                f"an average of {self.average_kbps:g} kbps is below the least possible: "
+                f"an average rate of {self.average_kbps:g} kbps is too low: "
                 f"ask for {format_kbps(least)} kbps or more" + (", or for mono" if signals > 1 else "")
             )
-        if self.average_kbps is not None and (self.max_kbps or math.inf) < self.average_kbps:
+        if self.max_kbps is not None and self.max_kbps < self.average_kbps:
             raise UsageError(
-                f"a ceiling of {self.max_kbps:g} kbps is below the average of {self.average_kbps:g} kbps: "
-                "raise it or ask for less"
+                f"the maximum rate of {self.max_kbps:g} kbps is below the average rate of "
+                f"{self.average_kbps:g} kbps; raise it, or lower the average"
             )
+
+
+def make_header(
+    parameters: StreamParameters, fingerprint: bytes, source: SourceFormat, settings: EncoderSettings
+) -> Header:
+    """The header of a stream.
+
+    Args:
+        parameters: Of the model.
+        fingerprint: Of the weights.
+        source: The audio to be encoded.
+        settings: How it is to be encoded.
+
+    Raises:
+        UsageError: The settings cannot be met with this model and source.
+    """
+    settings.check(parameters, source.signals)
+    return Header(
+        parameters=parameters,
+        fingerprint=fingerprint,
+        original_rate=source.sample_rate,
+        channels=source.channels,
+        channel_coding=source.channel_coding,
+        rate_mode=settings.rate_mode,
+        experts_total=settings.total_experts(parameters, source.signals),
+        nominal_bits_per_second=settings.nominal_bits_per_second,
+        total_samples=source.total_samples,
+        tags=tuple(source.tags.items()),
+    )

@@ -1,1 +1,1 @@
-"""The codec's networks and quantizers. Knows tensors, never files or streams (weights.py excepted)."""
+"""The codec model: backbones, quantizers, signal processing, configuration and weights files."""

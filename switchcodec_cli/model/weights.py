@@ -35,7 +35,10 @@ def fingerprint(config: str, tensors: Mapping[str, Tensor]) -> bytes:
 
 def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
     """Write a model's tensors in half precision; returns their fingerprint."""
-    tensors = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    tensors = {
+        name.removeprefix("backbone."): value.detach().cpu().half().contiguous()
+        for name, value in model.state_dict().items()
+    }
     config = json.dumps(model.config.to_dict(), sort_keys=True)
     metadata = {
         "format": FORMAT,
@@ -87,7 +90,7 @@ def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     with torch.device("meta"):
         model = CodecModel(config)
-    expected = model.state_dict()
+    expected = {name.removeprefix("backbone."): value for name, value in model.state_dict().items()}
     if missing := sorted(expected.keys() - tensors.keys()):
         raise WeightsError(f"{path}: tensor {missing[0]} is missing ({len(missing)} in all)")
     if unknown := sorted(tensors.keys() - expected.keys()):
@@ -102,7 +105,8 @@ def load_weights(path: Path) -> tuple[CodecModel, bytes, dict[str, Any]]:
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name} holds values that are not finite")
     model = model.to_empty(device="cpu")
-    if config.backbone == "spectral":
-        model.analysis.reset_window()
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    model.reset_buffers()
+    model.load_state_dict(
+        {name: tensors[name.removeprefix("backbone.")].float() for name in model.state_dict()}
+    )
     return model.eval(), fingerprint(metadata["config"], tensors), provenance

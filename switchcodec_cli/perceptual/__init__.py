@@ -1,1 +1,5 @@
-"""TODO."""
+"""The perceptual distance that the encoder's search and training share."""
+
+from .distance import PerceptualDistance, PerceptualFeatures
+
+__all__ = ["PerceptualDistance", "PerceptualFeatures"]

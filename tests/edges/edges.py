@@ -19,7 +19,7 @@ from switchcodec_cli import Codec
 RATE = 44100
 RATES = (2.67, 8)  # kbps, at which everything is measured
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
-EFFORT_PRESETS = (-50, -35, -20, -10, -1)  # dBFS, of the peak
+LEVELS = (-50, -35, -20, -10, -1)  # dBFS, of the peak
 TONES = (50, 100, 440, 1000, 4000, 10000, 15000)  # Hz
 
 Coding = Callable[[np.ndarray], np.ndarray]
@@ -82,7 +82,7 @@ def levels(code: Coding, window: int) -> dict[str, float]:
     speech = soundfile.read(SPEECH)[0]
     speech = speech / np.abs(speech).max()
     result = {}
-    for level in EFFORT_PRESETS:
+    for level in LEVELS:
         audio = 10 ** (level / 20) * speech
         result[f"loudness at {level} dBFS"] = loudness(code(audio)) - loudness(audio)
     return result

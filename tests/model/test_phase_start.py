@@ -4,17 +4,16 @@ import pytest
 import torch
 from tiny_models import noise
 
-from switchcodec_cli.model.backbones.spectral import LogMagnitudeSTFT
-from switchcodec_cli.model.config import SpectralConfig
 from switchcodec_cli.model.dsp.griffin_lim import GriffinLim
 from switchcodec_cli.model.dsp.phase_init import RESTART, PhaseInitializer
+from switchcodec_cli.model.dsp.stft import MagnitudeSTFT
 
 RATE, LENGTH, HOP = 44100, 2048, 512
 
 
 def found(audio: torch.Tensor, iterations: int = 8) -> torch.Tensor:
     """What is found for the magnitudes of audio (n,), n a multiple of the hop."""
-    magnitude = LogMagnitudeSTFT(SpectralConfig(LENGTH, HOP)).magnitude(audio[None])
+    magnitude = MagnitudeSTFT(LENGTH, HOP).magnitude(audio[None])
     return GriffinLim(LENGTH, HOP, iterations, 0.99).push(magnitude, last=True)[0]
 
 
@@ -57,8 +56,7 @@ def test_from_the_middle_the_next_restart_brings_the_same_phases():
     magnitude = noise(1, 4 * RESTART, 129).abs()
     whole, _ = PhaseInitializer(256, 64).push(magnitude, last=True)
     begin = RESTART // 2
-    part = PhaseInitializer(256, 64)
-    part.number = begin
+    part = PhaseInitializer(256, 64, first_spectrum=begin)
     phasors, _ = part.push(magnitude[:, begin:], last=True)
     assert torch.equal(phasors[:, RESTART - begin :], whole[:, RESTART:])
     assert not torch.equal(phasors[:, : RESTART - begin], whole[:, begin:RESTART])

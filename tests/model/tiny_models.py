@@ -45,8 +45,15 @@ def build(config: ModelConfig, seed: int = 0) -> CodecModel:
         if name.endswith("codewords"):
             buffer.normal_(0, 0.5)
     if config.backbone == "spectral":
-        model.analysis.mean.fill_(-2)
+        model.backbone.analysis.mean.fill_(-2)
     return model
+
+
+def decoded(model: CodecModel, z: torch.Tensor) -> torch.Tensor:
+    """The decoder network's output for latents (B, T, D): log-magnitudes, or samples (B, T, hop)."""
+    if model.config.backbone == "spectral":
+        return model.backbone.log_magnitude(z)
+    return model.backbone.decoder(z)
 
 
 def noise(*shape: int, seed: int = 1) -> torch.Tensor:

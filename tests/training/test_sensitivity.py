@@ -35,8 +35,8 @@ def measured(model, latents):
 
 def test_directions_that_the_decoder_ignores_do_not_count(model, latents):
     with torch.no_grad():
-        model.decoder.stem.weight[:, 1] = 0
-        model.decoder.stem.weight[:, 0] *= 10
+        model.backbone.decoder.stem.weight[:, 1] = 0
+        model.backbone.decoder.stem.weight[:, 0] *= 10
     matrix = measured(model, latents)
     assert matrix[1].abs().max() == 0
     assert matrix[0, 0] > 20 * matrix.diagonal()[2:].mean()
@@ -49,8 +49,8 @@ def test_distance_becomes_what_is_decoded(model, latents):
     after = measured(model, (latents.double() @ basis).float())
     after /= after.diagonal().mean()
     torch.testing.assert_close(after, torch.eye(len(after)).double(), atol=1e-3, rtol=0)
-    assert model.encoder.head.weight.std().item() == pytest.approx(
-        model.decoder.stem.weight.std().item(), rel=0.05
+    assert model.backbone.encoder.head.weight.std().item() == pytest.approx(
+        model.backbone.decoder.stem.weight.std().item(), rel=0.05
     )
 
 

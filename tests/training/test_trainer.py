@@ -274,11 +274,11 @@ def test_a_budget_is_needed(pool, tmp_path):
 def test_standardisation_is_measured_on_the_data(pool, tmp_path):
     made = trainer(SPECTRAL, pool, tmp_path)
     logs = torch.cat(
-        [made.model.analysis.standardise(made.model.analysis.magnitude(made.items())) for _ in range(20)]
+        [made.model.backbone.analysis.standardise(made.model.backbone.analysis.magnitude(made.items())) for _ in range(20)]
     )
     assert logs.mean().abs() < 0.1
     assert logs.std() == pytest.approx(1, abs=0.1)
-    assert torch.equal(made.average.analysis.mean, made.model.analysis.mean)
+    assert torch.equal(made.average.analysis.mean, made.model.backbone.analysis.mean)
 
 
 def test_the_waveform_backbone_learns_and_is_exported_without_weight_norm(pool, tmp_path):
@@ -333,6 +333,6 @@ def test_training_on_the_output_of_the_phase_search(pool, tmp_path):
     audio = made.items()
     outcome = made.objective(audio, None)
     outcome.loss.backward()
-    gradient = made.model.decoder.head.weight.grad
+    gradient = made.model.backbone.decoder.head.weight.grad
     assert outcome.terms["output"] > 0
     assert gradient.isfinite().all() and gradient.abs().sum() > 0

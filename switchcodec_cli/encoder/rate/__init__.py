@@ -1,1 +1,1 @@
-"""TODO."""
+"""Rate control: how many experts each block gets."""

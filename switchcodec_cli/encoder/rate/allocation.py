@@ -1,7 +1,6 @@
-"""Which window gets how many experts. Torch-free: works on tables of distortion.
+"""Allocation of experts to windows by distortion and size. Needs numpy alone.
 
-A *choice* is what the signals of one window can be coded as: a number of experts each, silent, or what is
-*derived* from the other signal, a copy or a panned one.
+An *option* is a way to code one window: a mode for the block of each signal.
 """
 
 from __future__ import annotations
@@ -9,108 +8,146 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from ...bitstream import StreamParameters
-from ...bitstream.header import keeps_constant_rate
+from ...bitstream import BlockKind, BlockMode, StreamParameters, keeps_constant_rate
 
-_BISECTIONS = 60
+BISECTIONS = 60
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+_KINDS = list(BlockKind)
+_DERIVED = (BlockKind.COPY, BlockKind.INTENSITY)  # from the other signal
 
 
 @dataclass(frozen=True)
-class Choices:
-    """All choices for a window, with their sizes."""
+class CodingOptions:
+    """The options of a window, with the sizes of whole windows' packets."""
 
     parameters: StreamParameters
-    codes: np.ndarray  # (O, signals), the codes of the packets
-    sizes: np.ndarray  # (O,) bytes of a full window's packet
+    modes: tuple[tuple[BlockMode, ...], ...]  # of each option
+    sizes: IntArray  # bytes, (O,)
 
     @classmethod
     def of(
-        cls, parameters: StreamParameters, signals: int, experts_total: int | None, most_bytes: int
-    ) -> Choices:
-        """Those that keep a constant rate of `experts_total` (None: any), and packets of `most_bytes`."""
-        codes = [
-            codes
-            for codes in parameters.all_codes(signals)
-            if keeps_constant_rate(parameters, experts_total, codes)
-            and parameters.packet_bytes(codes) <= most_bytes
+        cls, parameters: StreamParameters, signals: int, experts_total: int | None, max_bytes: int
+    ) -> CodingOptions:
+        """The options with packets of at most `max_bytes` that keep a constant number of experts.
+
+        Args:
+            parameters: Of the stream.
+            signals: Number of signals.
+            experts_total: Experts per window over all signals, None where they may vary.
+            max_bytes: Size limit for the packet of a whole window.
+        """
+        modes = [
+            each
+            for each in parameters.all_modes(signals)
+            if keeps_constant_rate(parameters, experts_total, each)
+            and parameters.packet_bytes(each) <= max_bytes
         ]
-        sizes = np.array([parameters.packet_bytes(each) for each in codes], np.int64)
-        return cls(parameters, np.array(codes, np.int64).reshape(-1, signals), sizes)
+        sizes = np.array([parameters.packet_bytes(each) for each in modes], np.int64)
+        return cls(parameters, tuple(modes), sizes)
 
-    def possible(self, silent: np.ndarray, same: np.ndarray, panned: np.ndarray) -> np.ndarray:
-        """Which choices fit windows whose signals are `silent` (signals, W), the `same` (W,) or `panned`.
+    def possible(self, silent: BoolArray, same: BoolArray, intensity: BoolArray) -> BoolArray:
+        """Which options fit windows with these properties.
 
-        panned (signals, W): which signal, if any, is a panned version of the other one. Returns (W, O).
+        Args:
+            silent: Whether a block is silent. # (signals, W)
+            same: Whether the second signal can be a copy of the first. # (W,)
+            intensity: Whether a signal is the other one at other levels. # (signals, W)
+
+        Returns:
+            Whether an option is possible. # (W, O)
         """
-        parameters = self.parameters
-        wanted = np.where(silent, parameters.silent_code, 0)  # 0 stands for any number of experts
-        heard = ~silent.any(0)
+        wanted = np.where(silent, _KINDS.index(BlockKind.SILENT), _KINDS.index(BlockKind.CODED))
+        audible = ~silent.any(0)
         for signal in range(len(silent)):
-            wanted[signal, panned[signal] & heard] = parameters.intensity_code
+            wanted[signal, intensity[signal] & audible] = _KINDS.index(BlockKind.INTENSITY)
         if len(silent) == 2:
-            wanted[:, same & heard] = np.array([[0], [parameters.copy_code]])
-        kinds = np.where(self.codes <= parameters.experts, 0, self.codes)  # (O, signals)
-        return (kinds[None] == wanted.T[:, None]).all(2)
+            copied = same & audible
+            wanted[0, copied] = _KINDS.index(BlockKind.CODED)
+            wanted[1, copied] = _KINDS.index(BlockKind.COPY)
+        kinds = np.array([[_KINDS.index(mode.kind) for mode in each] for each in self.modes])  # (O, signals)
+        fits: BoolArray = (kinds.reshape(1, len(self.modes), -1) == wanted.T[:, None]).all(2)
+        return fits
 
-    def distortion(self, tables: np.ndarray, possible: np.ndarray) -> np.ndarray:
-        """Distortion of every choice, infinite for impossible ones.
+    def distortion(self, tables: FloatArray, possible: BoolArray) -> FloatArray:
+        """Distortion of every option, infinite for impossible ones.
 
-        tables: (signals, W, Nr + 1), by number of experts. Returns (W, O).
+        Silent blocks have none; blocks derived from the other signal have that signal's.
+
+        Args:
+            tables: Distortion by number of experts. # (signals, W, Nr + 1)
+            possible: Which options are possible. # (W, O)
+
+        Returns:
+            Distortion. # (W, O)
         """
-        experts = self.parameters.experts
-        total = np.zeros(possible.shape)
-        # silent signals cost nothing; what is derived from the other signal fares as that does
+        none = self.parameters.experts + 1  # the column of zeros behind the table
         padded = np.pad(tables, ((0, 0), (0, 0), (0, 1)))
-        for signal, codes in enumerate(self.codes.T):
-            derived = codes > self.parameters.silent_code
-            other = np.minimum(self.codes[:, -1 - signal], experts + 1)
-            own = padded[signal][:, np.where(derived, experts + 1, codes)]
-            total += np.where(derived, padded[-1 - signal][:, other], own)
+        total = np.zeros(possible.shape)
+        for signal in range(len(tables)):
+            source, column = [], []
+            for option in self.modes:
+                derived = option[signal].kind in _DERIVED
+                mode = option[-1 - signal] if derived else option[signal]
+                source.append(len(tables) - 1 - signal if derived else signal)
+                column.append(mode.experts if mode.kind is BlockKind.CODED else none)
+            total += padded[source, :, column].T
         return np.where(possible, total, np.inf)
 
-    def sizes_of(self, windows: int, last_frames: int) -> np.ndarray:
-        """Sizes of the packets of so many windows, the last of `last_frames` frames: (W, O)."""
+    def window_sizes(self, windows: int, last_frames: int) -> IntArray:
+        """Sizes of the packets of `windows` windows, the last of `last_frames` latent frames. # (W, O)"""
         sizes = np.repeat(self.sizes[None], windows, 0)
         if windows and last_frames < self.parameters.frames_per_window:
-            sizes[-1] = [
-                self.parameters.packet_bytes(tuple(each), last_frames) for each in self.codes.tolist()
-            ]
+            sizes[-1] = [self.parameters.packet_bytes(each, last_frames) for each in self.modes]
         return sizes
 
 
-def at_price(distortion: np.ndarray, sizes: np.ndarray, price: float) -> np.ndarray:
-    """The best choice (W,) of each window where a byte costs `price`; (W, O) both."""
-    return (distortion + price * sizes).argmin(1)
+def minimise_cost(distortion: FloatArray, sizes: IntArray, multiplier: float) -> IntArray:
+    """For each window the option with the least distortion + multiplier * size; (W, O) both -> (W,)."""
+    best: IntArray = (distortion + multiplier * sizes).argmin(1)
+    return best
 
 
-def within_budget(distortion: np.ndarray, sizes: np.ndarray, budget: float) -> np.ndarray:
-    """The choice (W,) of each window that gives the least distortion in all within `budget` bytes.
+def minimise_distortion(distortion: FloatArray, sizes: IntArray, budget: float) -> IntArray:
+    """For each window an option, so that the total distortion is least within a budget.
 
-    distortion, sizes: (W, O). One price for all windows, found by bisection; what is left over then goes
-    where it does most. Where the least sizes are above the budget already, they are taken.
+    One Lagrange multiplier for all windows is found by bisection; what it leaves of the budget is spent where
+    it lowers the distortion most per byte. Where the smallest options exceed the budget, they are taken.
+
+    Args:
+        distortion: Of every option, infinite for impossible ones. # (W, O)
+        sizes: In bytes. # (W, O)
+        budget: Bytes in total.
+
+    Returns:
+        The number of each window's option. # (W,)
     """
     rows = np.arange(len(sizes))
     if not len(sizes):
         return rows
-    least = np.where(np.isfinite(distortion), sizes, np.iinfo(np.int64).max).argmin(1)
-    chosen = at_price(distortion, sizes, 0.0)
+    smallest = np.where(np.isfinite(distortion), sizes, np.iinfo(np.int64).max).argmin(1)
+    chosen = minimise_cost(distortion, sizes, 0.0)
     if sizes[rows, chosen].sum() <= budget:
         return chosen
     low, high = 1e-12, 1e12
-    chosen = least
-    for _ in range(_BISECTIONS):
-        price = (low * high) ** 0.5
-        trial = at_price(distortion, sizes, price)
+    chosen = smallest
+    for _ in range(BISECTIONS):
+        multiplier = (low * high) ** 0.5
+        trial = minimise_cost(distortion, sizes, multiplier)
         if sizes[rows, trial].sum() <= budget:
-            chosen, high = trial, price
+            chosen, high = trial, multiplier
         else:
-            low = price
-    return _spend_rest(distortion, sizes, chosen, budget)
+            low = multiplier
+    return _spend_remainder(distortion, sizes, chosen, budget)
 
 
-def _spend_rest(distortion: np.ndarray, sizes: np.ndarray, chosen: np.ndarray, budget: float) -> np.ndarray:
-    """Better choices for what a common price leaves of the budget, the most gain per byte first."""
+def _spend_remainder(distortion: FloatArray, sizes: IntArray, chosen: IntArray, budget: float) -> IntArray:
+    """Replace chosen options by better ones within the budget, those with the largest gain per byte first."""
     rows, chosen = np.arange(len(sizes)), chosen.copy()
     while True:
         left = budget - sizes[rows, chosen].sum()
@@ -121,7 +158,7 @@ def _spend_rest(distortion: np.ndarray, sizes: np.ndarray, chosen: np.ndarray, b
         best = ratio.argmax(1)
         order = np.argsort(-ratio[rows, best], kind="stable")
         order = order[ratio[order, best[order]] > 0]
-        # each window is taken once a round, while the sum still fits
+        # each window changes at most once per round, while the sum fits
         take = order[np.cumsum(np.maximum(cost[order, best[order]], 0)) <= left]
         if not len(take):
             return chosen

@@ -1,107 +1,164 @@
-"""What every window is coded as, under a constant rate, an average rate or a quality."""
+"""Rate control: the modes of all blocks under a constant rate, an average rate or a quality."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...bitstream import Header, RateMode
-from ...bitstream.header import encode_header
-from ...bitstream.trailer import CLOSE_BYTES, FIXED_BYTES, table_bytes
+from ...bitstream import BlockKind, BlockMode, Header, RateMode, header_bytes, trailer_bytes
+from ..chunks import AnalysedChunk, ChunkModes
 from ..settings import EncoderSettings
-from .allocation import Choices, at_price, within_budget
+from .allocation import CodingOptions, FloatArray, IntArray, minimise_cost, minimise_distortion
 
-if TYPE_CHECKING:
-    from ..analysis import Chunk
+LOOK_AHEAD_CHUNKS = 4  # of 8 windows: an average rate without a first pass looks 32 seconds ahead
 
-LOOK_AHEAD_CHUNKS = 4  # of 8 windows: an average rate is kept with some 32 seconds in view
-PRICE_AT_0, PRICE_FALL = 0.22, 10**0.25  # distortion per kbps at quality 0; by so much less a step
+# Lagrange multiplier of a quality, in distortion per kbps: at quality 0, and its ratio from one step to the next
+MULTIPLIER_AT_0, MULTIPLIER_RATIO = 0.22, 10**-0.25
+
+
+class Allocator(ABC):
+    """Chooses the modes of chunks, in order."""
+
+    @abstractmethod
+    def push(self, chunk: AnalysedChunk) -> list[ChunkModes]:
+        """Take the next chunk; returns the modes of the chunks that are decided now."""
+
+    @abstractmethod
+    def finish(self, samples: int) -> list[ChunkModes]:
+        """The modes of the remaining chunks, after `samples` samples per channel in total."""
 
 
 @dataclass(frozen=True)
 class RateAllocation:
-    """The codes of all windows, from a first pass over the whole input."""
+    """The modes of all windows of a recording, from a first pass over it."""
 
-    codes: np.ndarray  # (W, signals)
-
-
-@dataclass
-class _Waiting:
-    """A chunk's part in the allocation."""
-
-    possible: np.ndarray  # (W, O)
-    distortion: np.ndarray  # (W, O)
-    sizes: np.ndarray  # (W, O)
+    modes: ChunkModes
 
 
-class RateControl:
-    """Decides for chunks in order, each as soon as enough of what follows is known."""
+class FirstPassAllocator(Allocator):
+    """Applies the result of a first pass.
 
-    def __init__(self, settings: EncoderSettings, header: Header, look_ahead: int | None = LOOK_AHEAD_CHUNKS):
-        """look_ahead: chunks for an average rate; None waits for the end."""
-        self.settings, self.header = settings, header
-        self.parameters, self.look_ahead = header.parameters, look_ahead
-        most = settings.most_bytes(header.parameters, header.signals)
-        self.choices = Choices.of(header.parameters, header.signals, header.experts_total, most)
-        self.container = len(encode_header(header)) + FIXED_BYTES + CLOSE_BYTES
-        self.waiting: deque[_Waiting] = deque()
-        self.windows = self.frames = 0  # in all chunks so far
-        # of a short window that may follow, with what it adds to the trailer
-        self.reserve = header.parameters.packet_bytes((0,) * header.signals, 1) + 8
-        self.spent = 0  # bytes of packets decided on
+    Args:
+        allocation: The result.
+    """
 
-    def push(self, chunk: Chunk) -> list[np.ndarray]:
-        """The next chunk; out come the codes (W, signals) of those that can be decided now."""
-        size = self.parameters.frames_per_window
-        possible = self.choices.possible(chunk.silent, chunk.same, chunk.panned)
-        tables = chunk.tables
-        if tables is None:  # nothing to weigh up: as many experts as there may be
-            tables = np.broadcast_to(
-                -np.arange(self.parameters.experts + 1.0), (*chunk.silent.shape, self.parameters.experts + 1)
-            )
-        last_frames = (chunk.z.shape[1] - 1) % size + 1
-        sizes = self.choices.sizes_of(chunk.windows, last_frames)
-        self.windows += chunk.windows
-        self.frames += chunk.z.shape[1]
-        self.waiting.append(_Waiting(possible, self.choices.distortion(tables, possible), sizes))
-        if self.header.rate_mode != RateMode.AVERAGE:
-            return [self._at_once(self.waiting.popleft())]
-        if self.look_ahead is None or len(self.waiting) <= self.look_ahead:
+    def __init__(self, allocation: RateAllocation) -> None:
+        self._modes, self._position = allocation.modes, 0
+
+    def push(self, chunk: AnalysedChunk) -> list[ChunkModes]:
+        """The modes of the chunk."""
+        start = self._position
+        self._position += chunk.windows
+        return [self._modes[start : self._position]]
+
+    def finish(self, samples: int) -> list[ChunkModes]:
+        """Nothing; all chunks are decided."""
+        return []
+
+
+@dataclass(frozen=True)
+class _Undecided:
+    """The options of a chunk's windows."""
+
+    distortion: FloatArray  # infinite for impossible options, (W, O)
+    sizes: IntArray  # bytes, (W, O)
+
+
+class RateControl(Allocator):
+    """Chooses modes by distortion and size.
+
+    Constant rates and qualities are decided chunk by chunk, average rates as soon as `look_ahead` further
+    chunks are known.
+
+    Args:
+        settings: The rate.
+        header: Of the stream.
+        look_ahead: Chunks for an average rate; None waits for the end.
+    """
+
+    def __init__(
+        self, settings: EncoderSettings, header: Header, look_ahead: int | None = LOOK_AHEAD_CHUNKS
+    ) -> None:
+        self._settings, self._header, self._look_ahead = settings, header, look_ahead
+        self._parameters = header.parameters
+        max_bytes = settings.max_packet_bytes(header.parameters, header.signals)
+        self._options = CodingOptions.of(header.parameters, header.signals, header.experts_total, max_bytes)
+        self._undecided: deque[_Undecided] = deque()
+        self._windows = self._frames = 0  # in all chunks so far
+        # bytes for a short window that may follow, and for what it adds to the trailer
+        short = (BlockMode(BlockKind.CODED, 0),) * header.signals
+        self._reserve = header.parameters.packet_bytes(short, 1) + 8
+        self._spent = 0  # bytes of the packets decided on
+
+    def push(self, chunk: AnalysedChunk) -> list[ChunkModes]:
+        """Take the next chunk; returns the modes of the chunks that are decided now."""
+        possible = self._options.possible(chunk.silent, chunk.same, chunk.intensity)
+        distortion = self._options.distortion(self._tables(chunk), possible)
+        last_frames = (chunk.frames - 1) % self._parameters.frames_per_window + 1
+        sizes = self._options.window_sizes(chunk.windows, last_frames)
+        self._windows += chunk.windows
+        self._frames += chunk.frames
+        if self._header.rate_mode != RateMode.AVERAGE:
+            chosen = minimise_cost(distortion, sizes, self._multiplier())
+            return [self._modes_of(chosen)]
+        self._undecided.append(_Undecided(distortion, sizes))
+        if self._look_ahead is None or len(self._undecided) <= self._look_ahead:
             return []
-        # the last frame may be padded
-        seconds = (self.frames - 1) * self.parameters.hop / self.parameters.sample_rate
-        return self._decide(seconds, 1, self.reserve)
+        # the last latent frame may be padded
+        seconds = (self._frames - 1) * self._parameters.hop / self._parameters.sample_rate
+        return self._decide(seconds, 1, self._reserve)
 
-    def finish(self, samples: int) -> list[np.ndarray]:
-        """The codes of the chunks that wait, after the end of an input of so many samples per channel."""
-        return self._decide(samples / self.header.original_rate, len(self.waiting))
+    def finish(self, samples: int) -> list[ChunkModes]:
+        """The modes of the remaining chunks, after `samples` samples per channel in total."""
+        return self._decide(samples / self._header.original_rate, len(self._undecided))
 
-    def _at_once(self, chunk: _Waiting) -> np.ndarray:
-        price = 0.0
-        if self.settings.quality is not None:
-            per_byte = 8e-3 / self.parameters.window_seconds  # kbps
-            price = PRICE_AT_0 * PRICE_FALL**-self.settings.quality * per_byte
-        return self.choices.codes[at_price(chunk.distortion, chunk.sizes, price)]
+    def _tables(self, chunk: AnalysedChunk) -> FloatArray:
+        """Distortion by number of experts; where there is no estimate, more experts are better."""
+        if chunk.distortion is not None:
+            return chunk.distortion
+        falling = -np.arange(self._parameters.experts + 1.0)
+        return np.broadcast_to(falling, (*chunk.silent.shape, len(falling)))
 
-    def _decide(self, seconds: float, count: int, reserve: int = 0) -> list[np.ndarray]:
-        """Codes of the `count` chunks that wait longest, where `seconds` of audio are known so far.
+    def _multiplier(self) -> float:
+        """The Lagrange multiplier, in distortion per byte of a packet."""
+        if self._settings.quality is None:
+            return 0.0
+        kbps_per_byte = 8e-3 / self._parameters.window_seconds
+        multiplier: float = MULTIPLIER_AT_0 * MULTIPLIER_RATIO**self._settings.quality * kbps_per_byte
+        return multiplier
 
-        reserve: bytes to be left over.
+    def _modes_of(self, chosen: IntArray) -> ChunkModes:
+        return [self._options.modes[option] for option in chosen]
+
+    def _decide(self, seconds: float, count: int, reserve: int = 0) -> list[ChunkModes]:
+        """Decide the first `count` undecided chunks for an average rate.
+
+        Args:
+            seconds: Length of the audio known so far.
+            count: Chunks to decide.
+            reserve: Bytes to be left over.
         """
-        if not count:
+        if not count or self._settings.average_kbps is None:
             return []
-        container = self.container + table_bytes(self.header, self.windows)
-        budget = self.settings.average_kbps * 125 * seconds - container - reserve - self.spent
-        distortion = np.concatenate([each.distortion for each in self.waiting])
-        sizes = np.concatenate([each.sizes for each in self.waiting])
-        chosen = within_budget(distortion, sizes, budget)
+        container = header_bytes(self._header) + trailer_bytes(self._header, self._windows)
+        budget = self._settings.average_kbps * 125 * seconds - container - reserve - self._spent
+        distortion = np.concatenate([each.distortion for each in self._undecided])
+        sizes = np.concatenate([each.sizes for each in self._undecided])
+        chosen = minimise_distortion(distortion, sizes, budget)
         decided = []
         for _ in range(count):
-            windows = len(self.waiting.popleft().sizes)
-            decided.append(self.choices.codes[chosen[:windows]])
-            self.spent += int(sizes[np.arange(windows), chosen[:windows]].sum())
+            windows = len(self._undecided.popleft().sizes)
+            decided.append(self._modes_of(chosen[:windows]))
+            self._spent += int(sizes[np.arange(windows), chosen[:windows]].sum())
             chosen, sizes = chosen[windows:], sizes[windows:]
         return decided
+
+
+def needs_distortion(settings: EncoderSettings, header: Header) -> bool:
+    """Whether rate control has a choice: of the experts of a window, or of their split between two signals."""
+    return not settings.constant or (
+        header.signals == 2 and 0 < (header.experts_total or 0) < 2 * header.parameters.experts
+    )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The search for masks and indices."""

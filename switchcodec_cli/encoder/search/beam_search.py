@@ -1,7 +1,7 @@
-"""Residual quantization that keeps several partial code sequences per frame instead of one.
+"""Beam search for the indices of residual quantization.
 
-A greedy search takes the nearest codeword at each stage, although another one may leave a residual that the
-later stages can code better. Here the best few sequences so far stay in the race until the last stage.
+The nearest codeword at one stage may leave a residual that later stages code badly. A beam search keeps the
+best few partial index sequences of every latent frame until the last stage.
 """
 
 from __future__ import annotations
@@ -11,78 +11,100 @@ from torch import Tensor
 
 from ...model.quantizer.revq import ResidualExpertVQ
 
-GROUP = 32  # continuations of which the best one is found first, where there are many
+GROUP = 32  # candidates whose maximum is taken first where there are many
 
 
 class BeamSearch:
-    """Searches the codewords of a quantizer, window by window: what one needs fits a processor's cache."""
+    """Searches the codewords of a quantizer, one window at a time so that the work fits the processor's cache.
 
-    def __init__(self, quantizer: ResidualExpertVQ):
-        self.size = quantizer.shared.codebooks[0].codewords.shape[0]
-        with torch.no_grad():
-            every = torch.arange(self.size, device=quantizer.router.weight.device)
-            self.words = [
-                [book.lookup(every) for book in each.codebooks] for each in quantizer.quantizers
-            ]  # (K, D) by quantizer and stage
-            # with them half their squared length and 1: see `_extend`
-            self.scales = [[_scales(words) for words in stages] for stages in self.words]
+    Args:
+        quantizer: The quantizer whose codewords are searched.
+    """
 
-    def __call__(self, z: Tensor, mask: Tensor, paths: int) -> tuple[Tensor, Tensor]:
-        """Indices of windows, and what they decode to.
+    @torch.no_grad()
+    def __init__(self, quantizer: ResidualExpertVQ) -> None:
+        # (K, D) by quantizer and stage
+        self._codewords = [
+            [codebook.all_codewords() for codebook in each.stages] for each in quantizer.quantizers
+        ]
+        self._matrices = [[_score_matrix(codewords) for codewords in each] for each in self._codewords]
+        self._size = len(self._codewords[0][0])
 
-        z: (B, T, D); mask: (B, Nr) bool; paths: sequences kept per frame. Returns indices
-        (B, 1 + Nr, S, T), zeros for experts outside a window's mask, and the quantized latents (B, T, D).
+    def __call__(self, z: Tensor, masks: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Search indices for windows.
+
+        Args:
+            z: Latents. # (B, T, D)
+            masks: Experts of each window. # (B, Nr) bool
+            width: Index sequences kept for each latent frame.
+
+        Returns:
+            The indices (B, 1 + Nr, S, T), zeros for experts outside the mask, and the quantized latents
+            (B, T, D).
         """
         batch, frames, dimension = z.shape
-        depth = len(self.words[0])
-        indices = torch.zeros(batch, len(self.words), depth, frames, dtype=torch.long, device=z.device)
+        stages = len(self._codewords[0])
+        indices = torch.zeros(batch, len(self._codewords), stages, frames, dtype=torch.long, device=z.device)
         quantized = torch.empty_like(z)
-        for window, experts in enumerate(mask.tolist()):
-            used = [0, *(number for number, on in enumerate(experts, 1) if on)]
-            # residuals, -1, and half of |z|^2 less half of the squared length of the residual
+        for window, experts in enumerate(masks.tolist()):
+            used = [0, *(number for number, chosen in enumerate(experts, 1) if chosen)]
+            # the beam's state: residual r, -1, and (|z|^2 - |r|^2) / 2
             state = torch.cat([z[window], z.new_full((frames, 1), -1), z.new_zeros(frames, 1)], 1)
-            state = state[:, None]  # (T, P, D + 2)
-            chosen = torch.zeros(frames, 1, 0, dtype=torch.long, device=z.device)  # (T, P, stages)
+            state = state[:, None]  # (T, width, D + 2)
+            chosen = torch.zeros(frames, 1, 0, dtype=torch.long, device=z.device)  # (T, width, stages so far)
             for number in used:
-                for words, scales in zip(self.words[number], self.scales[number], strict=True):
-                    state, parent, index = _extend(state, words, scales, min(paths, self.size))
+                for codewords, matrix in zip(self._codewords[number], self._matrices[number], strict=True):
+                    state, parent, index = _extend(state, codewords, matrix, min(width, self._size))
                     chosen = torch.cat([_pick(chosen, parent), index[..., None]], -1)
             best = state[..., -1].argmax(1, keepdim=True)  # (T, 1)
-            indices[window, used] = _pick(chosen, best)[:, 0].mT.unflatten(0, (-1, depth))
+            indices[window, used] = _pick(chosen, best)[:, 0].mT.unflatten(0, (-1, stages))
             quantized[window] = z[window] - _pick(state, best)[:, 0, :dimension]
         return indices, quantized
 
 
-def _scales(words: Tensor) -> Tensor:
-    """Codewords (K, D) -> (D + 2, K), ready to be multiplied with the paths' states."""
-    half_square = 0.5 * words.square().sum(-1, keepdim=True)
-    return torch.cat([words, half_square, torch.ones_like(half_square)], -1).mT.contiguous()
+def _score_matrix(codewords: Tensor) -> Tensor:
+    """Codewords (K, D) to a matrix (D + 2, K) whose product with a state is the score of each extension.
+
+    A state [r, -1, g] with g = (|z|^2 - |r|^2) / 2 times [c, |c|^2 / 2, 1] is g + r c - |c|^2 / 2, which is
+    (|z|^2 - |r - c|^2) / 2.
+    """
+    half_square = 0.5 * codewords.square().sum(-1, keepdim=True)
+    return torch.cat([codewords, half_square, torch.ones_like(half_square)], -1).mT.contiguous()
 
 
 def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """Pick paths: values (T, P, n), index (T, Q) -> (T, Q, n)."""
+    """Select members of beams: values (T, P, n), index (T, Q) -> (T, Q, n)."""
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
 
 
-def _extend(state: Tensor, words: Tensor, scales: Tensor, keep: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One stage for paths of state (T, P, D + 2): the states of the best `keep` continuations, their parents
-    and their codewords, (T, keep) both."""
-    # r.c - |c|^2 / 2, and what the path had gained before: half of what |r|^2 falls by, in one product
-    gain = state @ scales  # (T, P, K)
-    score, flat = _best(gain.flatten(1), keep)
-    parent, index = flat // len(words), flat % len(words)
+def _extend(state: Tensor, codewords: Tensor, matrix: Tensor, keep: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Extend beams by one stage.
+
+    Args:
+        state: States of the beam. # (T, P, D + 2)
+        codewords: Of the stage. # (K, D)
+        matrix: `_score_matrix` of the codewords. # (D + 2, K)
+        keep: Extensions to keep.
+
+    Returns:
+        The states of the best `keep` extensions, the members they extend and their codewords' indices.
+    """
+    scores = state @ matrix  # (T, P, K)
+    score, flat = _largest(scores.flatten(1), keep)
+    parent, index = flat // len(codewords), flat % len(codewords)
     state = _pick(state, parent)
-    state[..., : words.shape[1]] -= words[index]
+    state[..., : codewords.shape[1]] -= codewords[index]
     state[..., -1] = score
     return state, parent, index
 
 
-def _best(values: Tensor, keep: int) -> tuple[Tensor, Tensor]:
-    """The greatest `keep` of values (T, n) and their places; exact, and faster than sorting out all n."""
+def _largest(values: Tensor, keep: int) -> tuple[Tensor, Tensor]:
+    """The `keep` largest of values (T, n) and their positions; faster than topk over all n."""
     groups = values.shape[1] // GROUP
     if groups < 2 * keep or values.shape[1] % GROUP:
-        return values.topk(keep, 1, sorted=False)
-    # none of the greatest can be outside the groups with the greatest maxima
+        largest = values.topk(keep, 1, sorted=False)
+        return largest.values, largest.indices
+    # the largest values are all in the groups with the largest maxima
     grouped = values.view(len(values), GROUP, groups)
     group = grouped.amax(1).topk(keep, 1, sorted=False).indices  # (T, keep)
     candidates = grouped.gather(2, group[:, None].expand(-1, GROUP, -1)).flatten(1)

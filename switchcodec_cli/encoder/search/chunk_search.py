@@ -1,169 +1,179 @@
-"""The search for masks and indices, as hard as the effort says."""
+"""Search for the masks and indices of a chunk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ...model.codec_model import CodecModel
-from ...perceptual.distance import PerceptualDistance, PerceptualFeatures
+from ...perceptual import PerceptualDistance, PerceptualFeatures
+from ..settings import EffortPreset
 from .beam_search import BeamSearch
 from .latent_refinement import LatentRefiner
 from .mask_search import MaskSearch
 
 
 @dataclass(frozen=True)
-class EffortPreset:
-    """What a level of effort spends."""
+class SearchInput:
+    """A chunk of T latent frames in W windows.
 
-    paths: int = 1  # code sequences kept per frame
-    steps: int = 0  # down the gradient of the decoder, before codes are sought
-    rounds: int = 0  # of such a step at what the codes decode to, and codes anew
-    step: float = 0.0  # its size, of the root mean square of the shared codewords
-    sets: int = 0  # expert sets that are judged by decoding them, besides the router's
+    All windows are whole but perhaps the last.
+    """
 
-
-# steps at codes gain more than those before; without the latter they start too far off
-EFFORT_PRESETS = (
-    EffortPreset(),
-    EffortPreset(paths=8),
-    EffortPreset(paths=8, steps=3, rounds=3, step=0.045),
-    EffortPreset(paths=8, steps=6, rounds=8, step=0.03, sets=6),
-)
+    z: Tensor  # latents from the encoder network, (signals, T, D)
+    counts: npt.NDArray[np.int64]  # experts of each block, -1 for blocks that are not coded, (signals, W)
+    before: Tensor  # latents before the chunk, (signals, n, D)
+    after: Tensor  # latents after the chunk, (signals, m, D)
+    features: PerceptualFeatures | None  # of the input, where the search needs them
 
 
-@dataclass
-class ChunkCodes:
-    """Codes of a chunk of windows. Windows that are not coded hold zeros."""
+@dataclass(frozen=True)
+class QuantizedChunk:
+    """The result of a search. Blocks that are not coded hold zeros."""
 
-    masks: np.ndarray  # (signals, W, Nr) bool
-    indices: list[np.ndarray]  # per window, (signals, 1 + Nr, S, F)
-    latents: Tensor  # what the decoder will see, (signals, T, D)
+    masks: npt.NDArray[np.bool_]  # (signals, W, Nr)
+    indices: list[npt.NDArray[np.uint16]]  # of each window, (signals, 1 + Nr, S, F)
+    latents: Tensor  # quantized, (signals, T, D)
 
 
 class ChunkSearch:
-    """Finds codes for chunks of windows; several threads may use one."""
+    """Searches chunks with a preset of effort; several threads may use one.
 
-    def __init__(self, model: CodecModel, likeness: PerceptualDistance, level: EffortPreset):
-        self.model, self.likeness, self.level = model, likeness, level
-        self.quantizer = model.quantizer
-        self.multi_path = BeamSearch(model.quantizer) if level.paths > 1 else None
-        self.sets = MaskSearch(model.quantizer) if level.sets else None
-        self.step = level.step * model.quantizer.mean_square() ** 0.5
+    Args:
+        model: The model to search in.
+        distance: The distance that refinement minimises.
+        preset: What the search may spend.
+    """
+
+    def __init__(self, model: CodecModel, distance: PerceptualDistance, preset: EffortPreset) -> None:
+        self._quantizer, self._distance, self._preset = model.quantizer, distance, preset
+        self._size = model.config.frames_per_window
+        self._beam_search = BeamSearch(model.quantizer) if preset.beam_width > 1 else None
+        self._mask_search = MaskSearch(model.quantizer)
+        self._step_size = preset.step_size * model.quantizer.mean_square() ** 0.5
 
     @property
     def context(self) -> int:
-        """Frames of latents to either side that the search looks at: half of those that change anything, the
-        rest of which hardly do."""
-        return -(-self.likeness.context // 2) if self.level.steps else 0
+        """Latent frames to either side of a chunk that the search takes into account.
+
+        Half of those that can influence the decoded features; the outer half was measured to matter little.
+        """
+        return -(-self._distance.context // 2) if self._preset.initial_steps else 0
 
     @property
-    def needs_target(self) -> bool:
-        """Whether the search compares with the magnitudes of the input."""
+    def needs_features(self) -> bool:
+        """Whether the search compares with the features of the input."""
         return self.context > 0
 
     @torch.no_grad()
-    def __call__(
-        self, z: Tensor, counts: np.ndarray, before: Tensor, after: Tensor, target: PerceptualFeatures | None
-    ) -> ChunkCodes:
-        """Codes for z (signals, T, D), T frames of whole windows but perhaps for the last.
-
-        counts: experts of each window (signals, W), -1 where it is not coded. before, after: latents next
-        to the chunk, (signals, n, D). target: needed where `needs_target`.
-        """
-        size = self.model.config.frames_per_window
-        coded = torch.from_numpy(counts >= 0).to(z.device)
-        if target is None or not coded.any():
-            return self._code(z, self._candidates(z, z, counts)[0], coded)
-        heard = coded.repeat_interleave(size, 1)[:, : z.shape[1]].to(z.dtype)
-        aim = LatentRefiner(self.likeness, z, before, after, target, heard, self.step)
-        for _ in range(self.level.steps):
-            aim.step(aim.latents)
-        routed, *others = self._candidates(z, aim.latents, counts)
-        others = [mask for mask in others if not torch.equal(mask, routed)]
-        tried = [self._code(aim.latents, mask, coded) for mask in (routed, *others)]
-        at = tried[0]
-        if len(tried) > 1:
-            at = self._best(tried, [aim.distance(each.latents) for each in tried])
-        masks = torch.from_numpy(at.masks).to(z.device)
+    def __call__(self, chunk: SearchInput) -> QuantizedChunk:
+        """Search the masks and indices of a chunk."""
+        coded = torch.from_numpy(chunk.counts >= 0).to(chunk.z.device)  # (signals, W)
+        if chunk.features is None or not coded.any():
+            return self._quantize(chunk.z, self._routed_masks(chunk), coded)
+        coded_frames = coded.repeat_interleave(self._size, 1)[:, : chunk.z.shape[1]]
+        refiner = LatentRefiner(
+            self._distance,
+            chunk.z,
+            chunk.before,
+            chunk.after,
+            chunk.features,
+            coded_frames,
+            self._step_size,
+        )
+        for _ in range(self._preset.initial_steps):
+            refiner.step(refiner.latents)
+        current = self._search_masks(chunk, coded, refiner)
+        masks = torch.from_numpy(current.masks).to(chunk.z.device)
         tried, distances = [], []
-        for _ in range(self.level.rounds):
-            tried.append(at)
-            distances.append(aim.step(at.latents))
-            at = self._code(aim.latents, masks, coded)
-        return self._best([*tried, at], [*distances, aim.distance(at.latents)])
+        for _ in range(self._preset.quantized_steps):
+            tried.append(current)
+            distances.append(refiner.step(current.latents))
+            current = self._quantize(refiner.latents, masks, coded)
+        return self._best([*tried, current], [*distances, refiner.distance(current.latents)])
+
+    def _search_masks(self, chunk: SearchInput, coded: Tensor, refiner: LatentRefiner) -> QuantizedChunk:
+        """Quantize with the router's masks and with others; for each block, the best by decoded distance."""
+        routed = self._routed_masks(chunk)
+        candidates = [routed]
+        if self._preset.candidate_masks:
+            others = self._least_error_masks(chunk, refiner.latents, routed)
+            candidates += [mask for mask in others if not torch.equal(mask, routed)]
+        tried = [self._quantize(refiner.latents, masks, coded) for masks in candidates]
+        if len(tried) == 1:
+            return tried[0]
+        return self._best(tried, [refiner.distance(each.latents) for each in tried])
 
     def _windows(self, z: Tensor) -> list[tuple[slice, Tensor]]:
-        """z (signals, T, D) as windows: whole ones, then the short one, each (signals, W, F, D)."""
-        size = self.model.config.frames_per_window
-        count = z.shape[1] // size
+        """Split latents (signals, T, D) into whole windows and the short one, each (signals, W, F, D)."""
+        count = z.shape[1] // self._size
         pieces = []
         if count:
-            pieces.append((slice(0, count), z[:, : count * size].unflatten(1, (count, size))))
-        if z.shape[1] > count * size:
-            pieces.append((slice(count, count + 1), z[:, None, count * size :]))
+            whole = z[:, : count * self._size].unflatten(1, (count, self._size))
+            pieces.append((slice(0, count), whole))
+        if z.shape[1] > count * self._size:
+            pieces.append((slice(count, count + 1), z[:, None, count * self._size :]))
         return pieces
 
-    def _candidates(self, z: Tensor, aimed: Tensor, counts: np.ndarray) -> list[Tensor]:
-        """Masks (signals, W, Nr) worth trying, the router's first."""
-        wanted = torch.from_numpy(np.maximum(counts, 0)).to(z.device)
-        tried = 1 + (self.level.sets if self.sets else 0)
-        masks = [
-            torch.zeros(*wanted.shape, len(self.quantizer.experts), dtype=torch.bool, device=z.device)
-            for _ in range(tried)
-        ]
-        for span, windows in self._windows(z):
-            active = wanted[:, span].flatten()
-            routed = self.quantizer.route(windows.flatten(0, 1), active)
-            masks[0][:, span] = routed.unflatten(0, (z.shape[0], -1))
-        if self.sets is not None:
-            for span, windows in self._windows(aimed):
-                best, errors = self.sets.best(windows.flatten(0, 1), wanted[:, span].flatten(), tried - 1)
-                for number in range(tried - 1):
-                    # where there are fewer sets, the router's choice once more
-                    real = torch.isfinite(errors[:, number]).unflatten(0, (z.shape[0], -1))[..., None]
-                    other = best[:, number].unflatten(0, (z.shape[0], -1))
-                    masks[1 + number][:, span] = torch.where(real, other, masks[0][:, span])
-        return masks
+    def _routed_masks(self, chunk: SearchInput) -> Tensor:
+        """The router's masks. # (signals, W, Nr) bool"""
+        counts = torch.from_numpy(np.maximum(chunk.counts, 0)).to(chunk.z.device)
+        masks = []
+        for span, windows in self._windows(chunk.z):
+            routed = self._quantizer.route(windows.flatten(0, 1), counts[:, span].flatten())
+            masks.append(routed.unflatten(0, (len(counts), -1)))
+        return torch.cat(masks, 1)
 
-    def _code(self, z: Tensor, masks: Tensor, coded: Tensor) -> ChunkCodes:
-        """Codes within given masks (signals, W, Nr) of the windows that are coded (signals, W)."""
+    def _least_error_masks(self, chunk: SearchInput, z: Tensor, routed: Tensor) -> list[Tensor]:
+        """The masks of least quantization error of latents z; where there are fewer, the router's."""
+        number = self._preset.candidate_masks
+        counts = torch.from_numpy(np.maximum(chunk.counts, 0)).to(z.device)
+        candidates = [routed.clone() for _ in range(number)]
+        for span, windows in self._windows(z):
+            masks, errors = self._mask_search.best(windows.flatten(0, 1), counts[:, span].flatten(), number)
+            masks = masks.unflatten(0, (len(z), -1))  # (signals, W, number, Nr)
+            exists = torch.isfinite(errors).unflatten(0, (len(z), -1))[..., None]
+            for place, candidate in enumerate(candidates):
+                candidate[:, span] = torch.where(exists[:, :, place], masks[:, :, place], routed[:, span])
+        return candidates
+
+    def _quantize(self, z: Tensor, masks: Tensor, coded: Tensor) -> QuantizedChunk:
+        """Quantize the coded blocks (signals, W) of z (signals, T, D) within masks (signals, W, Nr)."""
         latents, indices = z.clone(), []
         masks = masks & coded[..., None]
-        size = self.model.config.frames_per_window
         for span, windows in self._windows(z):
             chosen = coded[:, span]
-            rows, mask = windows[chosen], masks[:, span][chosen]  # (n, F, D), (n, Nr)
-            if self.multi_path is not None:
-                codes, quantized = self.multi_path(rows, mask, self.level.paths)
+            blocks, block_masks = windows[chosen], masks[:, span][chosen]  # (n, F, D), (n, Nr)
+            if self._beam_search is not None:
+                found, quantized = self._beam_search(blocks, block_masks, self._preset.beam_width)
             else:
-                codes, quantized = self.quantizer.encode(rows, mask), rows
+                found, quantized = self._quantizer.encode(blocks, block_masks)
             piece = windows.clone()
             piece[chosen] = quantized
-            start = span.start * size
+            start = span.start * self._size
             latents[:, start : start + piece.shape[1] * piece.shape[2]] = piece.flatten(1, 2)
-            every = codes.new_zeros(*chosen.shape, *codes.shape[1:])  # (signals, W, 1 + Nr, S, F)
-            every[chosen] = codes
+            every = found.new_zeros(*chosen.shape, *found.shape[1:])  # (signals, W, 1 + Nr, S, F)
+            every[chosen] = found
             indices += list(every.transpose(0, 1).cpu().numpy().astype(np.uint16))
-        return ChunkCodes(masks.cpu().numpy(), indices, latents)
+        return QuantizedChunk(masks.cpu().numpy(), indices, latents)
 
-    def _best(self, found: list[ChunkCodes], distances: list[Tensor]) -> ChunkCodes:
-        """Of several codes for a chunk the best in each window; distances of its frames, (signals, T)."""
-        size = self.model.config.frames_per_window
+    def _best(self, tried: list[QuantizedChunk], distances: list[Tensor]) -> QuantizedChunk:
+        """Combine the best blocks of several results, given the distances (signals, T) of their frames."""
         scores = [
-            torch.stack([part.mean(1) for part in distance.split(size, 1)], 1)  # (signals, W)
+            torch.stack([window.mean(1) for window in distance.split(self._size, 1)], 1)  # (signals, W)
             for distance in distances
         ]
         best = torch.stack(scores).argmin(0).cpu().numpy()  # (signals, W)
-        result = found[0]
-        latents = result.latents.clone()
+        masks, latents = tried[0].masks.copy(), tried[0].latents.clone()
+        indices = [window.copy() for window in tried[0].indices]
         for signal, window in zip(*np.nonzero(best), strict=True):
-            other = found[best[signal, window]]
-            result.masks[signal, window] = other.masks[signal, window]
-            result.indices[window][signal] = other.indices[window][signal]
-            span = slice(window * size, (window + 1) * size)
+            other = tried[best[signal, window]]
+            masks[signal, window] = other.masks[signal, window]
+            indices[window][signal] = other.indices[window][signal]
+            span = slice(window * self._size, (window + 1) * self._size)
             latents[signal, span] = other.latents[signal, span]
-        return ChunkCodes(result.masks, result.indices, latents)
+        return QuantizedChunk(masks, indices, latents)

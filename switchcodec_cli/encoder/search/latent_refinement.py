@@ -1,9 +1,9 @@
-"""Latents moved to where the decoder makes the most of them.
+"""Latent refinement: gradient descent on latents through the decoder.
 
-The encoder network sees the input once and guesses; the decoder can be asked. Steps down the gradient of the
-distance between decoded and given magnitudes find latents that serve this one input better than the guess.
-Some of the steps are taken with the gradient at what codes for the latents decode to (straight-through, as in
-training): what one frame's codewords miss, its neighbours and the next choice then make up for.
+The encoder network predicts latents in one pass. Steps down the gradient of the perceptual distance between
+decoded and given magnitudes find latents that represent this input better. Where the gradient is taken at the
+dequantized latents (straight-through, as in training), other frames and later quantizers compensate for the
+quantization error.
 """
 
 from __future__ import annotations
@@ -11,52 +11,58 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...perceptual.distance import PerceptualDistance, PerceptualFeatures
+from ...perceptual import PerceptualDistance, PerceptualFeatures
 
-MOMENTUM, MEMORY = 0.8, 0.95
+ADAM_BETAS = (0.8, 0.95)
 
 
 class LatentRefiner:
-    """The latents of one chunk on their way (Adam)."""
+    """Refines the latents of one chunk with Adam.
+
+    Args:
+        distance: Measures what latents decode to.
+        z: Initial latents. # (B, T, D)
+        before: Latents before the chunk, which stay as they are. # (B, n, D)
+        after: Latents after the chunk, which stay as they are. # (B, m, D)
+        features: Features of the input. # (B, T, ...)
+        coded: Whether each frame is coded; the others neither count nor change; at least one is. # (B, T)
+        step_size: Learning rate, in units of the latents.
+    """
 
     def __init__(
         self,
-        likeness: PerceptualDistance,
+        distance: PerceptualDistance,
         z: Tensor,
         before: Tensor,
         after: Tensor,
-        target: PerceptualFeatures,
-        heard: Tensor,
-        size: float,
-    ):
-        """z (B, T, D): where to start. before, after: the latents to either side (B, n, D), which stay.
-
-        target: of the T frames. heard (B, T): 1 for frames that count, at least one, 0 for those that will
-        be silent, which stay as well. size: of a step.
-        """
-        self.likeness, self.z, self.target = likeness, z, target
-        self.before, self.after = before, after
-        self.heard = heard[..., None] > 0
-        self.weight = heard / heard.sum()
-        self.moved = z.detach().clone().requires_grad_(True)
-        self.optimizer = torch.optim.Adam([self.moved], size, (MOMENTUM, MEMORY))
+        features: PerceptualFeatures,
+        coded: Tensor,
+        step_size: float,
+    ) -> None:
+        self._distance, self._initial, self._features = distance, z, features
+        self._before, self._after = before, after
+        self._coded = coded[..., None]
+        self._weight = coded.to(z.dtype) / coded.sum()
+        self._refined = z.detach().clone().requires_grad_(True)
+        self._optimizer = torch.optim.Adam([self._refined], step_size, ADAM_BETAS)
 
     @property
     def latents(self) -> Tensor:
-        """Where they are now, (B, T, D)."""
-        return torch.where(self.heard, self.moved.detach(), self.z)
+        """The refined latents. # (B, T, D)"""
+        return torch.where(self._coded, self._refined.detach(), self._initial)
 
-    def distance(self, at: Tensor) -> Tensor:
-        """Distance of each frame (B, T) between what latents (B, T, D) decode to and the input."""
-        start = self.before.shape[1]
-        decoded = self.likeness.decoded(torch.cat([self.before, at, self.after], 1))
-        return self.likeness.distance(decoded[:, start : start + at.shape[1]], self.target)
+    def distance(self, z: Tensor) -> Tensor:
+        """Perceptual distance of each frame between what latents (B, T, D) decode to and the input. # (B, T)"""
+        start = self._before.shape[1]
+        extended = torch.cat([self._before, z, self._after], 1)
+        decoded = self._distance.decoded_features(extended, start, start + z.shape[1])
+        return self._distance.distance(decoded, self._features)
 
-    def step(self, at: Tensor) -> Tensor:
-        """Move by the gradient at latents (B, T, D); returns their distance (B, T)."""
+    def step(self, z: Tensor) -> Tensor:
+        """Update the refined latents by the gradient at latents z (B, T, D); returns the distance of z."""
         with torch.enable_grad():
-            at = at.detach().clone().requires_grad_(True)
-            distance = self.distance(at)
-            (self.moved.grad,) = torch.autograd.grad((distance * self.weight).sum(), at)
-        self.optimizer.step()
+            z = z.detach().clone().requires_grad_(True)
+            distance = self.distance(z)
+            (self._refined.grad,) = torch.autograd.grad((distance * self._weight).sum(), z)
+        self._optimizer.step()
         return distance.detach()

@@ -1,4 +1,4 @@
-"""Sets of experts and the residual that each of them leaves."""
+"""Search for masks by the quantization error that greedy quantization within them leaves."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor
 
 from ...model.quantizer.revq import ResidualExpertVQ
 
-MOST_CANDIDATES = 8  # experts whose sets are all tried: up to 256 sets
+MAX_CANDIDATES = 8  # experts all of whose subsets are tried: up to 256 masks
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Best:
-    """The best sets of every window so far."""
+    """The best masks found so far for every window, updated in place."""
 
     masks: Tensor  # (B, count, Nr) bool, best first
-    errors: Tensor  # mean squared residuals, (B, count)
+    errors: Tensor  # mean squared errors, (B, count)
 
     def record(self, rows: Tensor, residual: Tensor, mask: Tensor) -> None:
-        """Windows number `rows` (n,) with sets mask (n, Nr) that leave residuals (n, T, D)."""
+        """Record the masks (n, Nr) that leave the residuals (n, T, D) of windows `rows` (n,)."""
         count = self.errors.shape[1]
         errors = torch.cat([self.errors[rows], residual.square().sum(2).mean(1)[:, None]], 1)
         masks = torch.cat([self.masks[rows], mask[:, None]], 1)
@@ -30,59 +30,75 @@ class _Best:
 
 
 class MaskSearch:
-    """Tries every set among the experts that the router ranks highest, by greedy quantization."""
+    """Tries all masks among the experts that the router ranks highest.
 
-    def __init__(self, quantizer: ResidualExpertVQ):
+    Args:
+        quantizer: The quantizer whose experts are tried.
+    """
+
+    def __init__(self, quantizer: ResidualExpertVQ) -> None:
         self.quantizer = quantizer
-        self.experts = len(quantizer.experts)
 
-    def best(self, z: Tensor, wanted: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The sets of `wanted` (B,) experts that leave the least residual of windows z (B, T, D).
+    def best(self, z: Tensor, counts: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Find the masks that leave the least quantization error.
 
-        Returns masks (B, count, Nr) bool, best first, and the mean squared residuals (B, count); where
-        there are fewer sets than `count` these are infinite. The router's own choice is always tried.
+        Args:
+            z: Latents of windows. # (B, T, D)
+            counts: Experts of each window. # (B,)
+            number: Masks to return for each window.
+
+        Returns:
+            Masks (B, number, Nr) bool, best first, and mean squared errors (B, number), infinite where there
+            are fewer masks. The router's own choice is always among those tried.
         """
-        order = self.quantizer.router.rank(self.quantizer.router.affinity(z))  # (B, Nr)
-        place = order.argsort(1)  # of each expert in the router's ranking
-        # of more than can be tried, the router's first ones are in every set and its last ones in none
-        certain = (wanted - MOST_CANDIDATES // 2).clamp(min=0, max=max(0, self.experts - MOST_CANDIDATES))
-        required = place < certain[:, None]
-        allowed = place < certain[:, None] + MOST_CANDIDATES
+        router, experts = self.quantizer.router, len(self.quantizer.experts)
+        rank = router.rank(router.affinity(z)).argsort(1)  # of each expert, (B, Nr)
+        # if there are too many experts to try, the router's first are in every mask and its last in none
+        certain = (counts - MAX_CANDIDATES // 2).clamp(min=0, max=max(0, experts - MAX_CANDIDATES))
+        required = rank < certain[:, None]
+        allowed = rank < certain[:, None] + MAX_CANDIDATES
         best = _Best(
-            torch.zeros(len(z), count, self.experts, dtype=torch.bool, device=z.device),
-            z.new_full((len(z), count), torch.inf),
+            torch.zeros(len(z), number, experts, dtype=torch.bool, device=z.device),
+            z.new_full((len(z), number), torch.inf),
         )
         rows = torch.arange(len(z), device=z.device)
         _, shared = self.quantizer.shared.encode(z)
-        mask = torch.zeros_like(required)
-        self._visit(best, 0, rows, z - shared, mask, wanted, required, allowed)
+        visit = _Visit(self.quantizer, best, counts, required, allowed)
+        visit(0, rows, z - shared, torch.zeros_like(required))
         return best.masks, best.errors
 
-    def _visit(
-        self, best: _Best, expert: int, rows: Tensor, residual: Tensor, mask: Tensor, wanted: Tensor,
-        required: Tensor, allowed: Tensor,
-    ) -> None:  # fmt: skip
-        """Goes through the sets that agree with `mask` (n, Nr) below `expert`, for windows number `rows`."""
-        missing = wanted[rows] - mask.sum(1)
-        left = allowed[rows, expert:].sum(1)
-        alive = (missing >= 0) & (missing <= left)
-        done = alive & ((missing == 0) if expert < self.experts else alive)
-        if expert < self.experts:
-            done &= ~required[rows, expert:].any(1)
+
+@dataclass(frozen=True)
+class _Visit:
+    """A depth-first visit of all masks, expert by expert in ascending order."""
+
+    quantizer: ResidualExpertVQ
+    best: _Best
+    counts: Tensor  # experts of each window, (B,)
+    required: Tensor  # experts that are in every mask, (B, Nr) bool
+    allowed: Tensor  # experts that may be in a mask, (B, Nr) bool
+
+    def __call__(self, expert: int, rows: Tensor, residual: Tensor, mask: Tensor) -> None:
+        """Visit the masks that agree with `mask` (n, Nr) below `expert`, for windows `rows` (n,)."""
+        _, *experts = self.quantizer.quantizers
+        missing = self.counts[rows] - mask.sum(1)
+        available = self.allowed[rows, expert:].sum(1)
+        alive = (missing >= 0) & (missing <= available)
+        done = alive & ((missing == 0) if expert < len(experts) else alive)
+        if expert < len(experts):
+            done &= ~self.required[rows, expert:].any(1)
         if done.any():
-            best.record(rows[done], residual[done], mask[done])
+            self.best.record(rows[done], residual[done], mask[done])
         alive &= ~done
-        if expert == self.experts or not alive.any():
+        if expert == len(experts) or not alive.any():
             return
         rows, residual, mask = rows[alive], residual[alive], mask[alive]
-        use = allowed[rows, expert]
+        use = self.allowed[rows, expert]
         if use.any():
-            _, coded = self.quantizer.experts[expert].encode(residual[use])
-            with_it = mask[use].clone()
-            with_it[:, expert] = True
-            rest = residual[use] - coded
-            self._visit(best, expert + 1, rows[use], rest, with_it, wanted, required, allowed)
-        skip = ~required[rows, expert]
+            _, codewords = experts[expert].encode(residual[use])
+            with_expert = mask[use].clone()
+            with_expert[:, expert] = True
+            self(expert + 1, rows[use], residual[use] - codewords, with_expert)
+        skip = ~self.required[rows, expert]
         if skip.any():
-            rest = residual[skip]
-            self._visit(best, expert + 1, rows[skip], rest, mask[skip], wanted, required, allowed)
+            self(expert + 1, rows[skip], residual[skip], mask[skip])

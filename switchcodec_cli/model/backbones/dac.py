@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from ..config import DacConfig
+from ..dsp.stft import MagnitudeSTFT
+from ..streaming import ContextStream
+from .base import Backbone, DecoderStream
 
 
 class Snake(nn.Module):
-    """x + sin^2(a x) / a, with one a per channel (Ziyin et al. 2020)."""
+    """The activation x + sin^2(a x) / a with one a per channel (Ziyin et al. 2020)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(1, channels, 1))
 
@@ -20,9 +26,9 @@ class Snake(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """Snake, dilated convolution of 7, Snake, pointwise convolution, and the input added."""
+    """Snake, dilated convolution of 7, Snake, pointwise convolution, residual connection."""
 
-    def __init__(self, channels: int, dilation: int):
+    def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             Snake(channels),
@@ -32,7 +38,8 @@ class ResidualUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, L) -> (B, C, L)
-        return x + self.layers(x)
+        y: Tensor = self.layers(x)
+        return x + y
 
 
 def _units(channels: int) -> list[nn.Module]:
@@ -40,7 +47,7 @@ def _units(channels: int) -> list[nn.Module]:
 
 
 def _context(strides: tuple[int, ...]) -> int:
-    """Latent frames to each side that a network of these strides can see (an upper bound)."""
+    """Latent frames to either side that can influence an output of a network of these strides, at most."""
     reach, spacing = 3, 1  # front convolution, in samples
     for stride in strides:
         reach += spacing * 3 * (1 + 3 + 9)  # residual units
@@ -52,7 +59,7 @@ def _context(strides: tuple[int, ...]) -> int:
 class DacEncoder(nn.Module):
     """Audio (B, T * hop) -> latents (B, T, D)."""
 
-    def __init__(self, config: DacConfig, dimension: int):
+    def __init__(self, config: DacConfig, dimension: int) -> None:
         super().__init__()
         channels = config.encoder_width
         layers: list[nn.Module] = [nn.Conv1d(1, channels, 7, padding=3)]
@@ -65,13 +72,14 @@ class DacEncoder(nn.Module):
         self.context = _context(config.strides)
 
     def forward(self, audio: Tensor) -> Tensor:
-        return self.layers(audio[:, None]).mT
+        z: Tensor = self.layers(audio[:, None])
+        return z.mT
 
 
 class DacDecoder(nn.Module):
     """Latents (B, T, D) -> audio (B, T, hop)."""
 
-    def __init__(self, config: DacConfig, dimension: int):
+    def __init__(self, config: DacConfig, dimension: int) -> None:
         super().__init__()
         channels = config.decoder_width
         layers: list[nn.Module] = [nn.Conv1d(dimension, channels, 7, padding=3)]
@@ -87,4 +95,69 @@ class DacDecoder(nn.Module):
         self.context = _context(config.strides) + 3
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z.mT).view(z.shape[0], z.shape[1], -1)
+        audio: Tensor = self.layers(z.mT)
+        return audio.view(z.shape[0], z.shape[1], -1)
+
+
+class DacBackbone(Backbone):
+    """Strided convolutions on the waveform."""
+
+    has_band_gains = False
+    log_magnitude_frames = 2  # latent frames to either side that an analysis window of four hops reaches
+
+    def __init__(self, config: DacConfig, dimension: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.hop = prod(config.strides)
+        self.output_floor = 1e-5
+        encoder, decoder = DacEncoder(config, dimension), DacDecoder(config, dimension)
+        self.encoder, self.decoder = encoder, decoder
+        self.encoder_context, self.network_context = encoder.context, decoder.context
+        self.log_magnitude_context = decoder.context + self.log_magnitude_frames
+        self._stft = MagnitudeSTFT(4 * self.hop, self.hop)
+
+    @property
+    def stft(self) -> MagnitudeSTFT:
+        """One spectrum for each latent frame, with an analysis window of four hops."""
+        return self._stft
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio (B, T * hop) to latents (B, T, D)."""
+        z: Tensor = self.encoder(audio)
+        return z
+
+    def log_magnitude(self, z: Tensor) -> Tensor:
+        """Log-magnitudes of the decoded waveform, (B, T, D) -> (B, T, 1, bins)."""
+        return self.stft_magnitude(self.decoder(z)).clamp(min=self.output_floor).log()
+
+    def decoder_context(self, phase_iterations: int | None = None) -> int:
+        """Latent frames to either side that can influence a frame's audio."""
+        return self.network_context
+
+    def decoder_stream(
+        self,
+        chunk: int,
+        *,
+        first_frame: int = 0,
+        band_edges: Sequence[float] = (),
+        phase_iterations: int | None = None,
+    ) -> DecoderStream:
+        """Make a stream that decodes latents to audio; of the gains the first band's are applied."""
+        return _DacDecoderStream(self, chunk)
+
+
+class _DacDecoderStream(DecoderStream):
+    """The decoder network in chunks."""
+
+    def __init__(self, backbone: DacBackbone, chunk: int) -> None:
+        dimension = backbone.dimension
+
+        def samples(latents_and_gains: Tensor) -> Tensor:  # (B, T, D + bands) -> (B, T, hop)
+            audio: Tensor = backbone.decoder(latents_and_gains[..., :dimension])
+            return audio * latents_and_gains[..., dimension : dimension + 1]
+
+        self._network = ContextStream(samples, backbone.network_context, chunk)
+
+    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+        pieces = self._network.push(torch.cat([z, gains.to(z.dtype)], -1), last)
+        return [piece.flatten(1) for piece in pieces]

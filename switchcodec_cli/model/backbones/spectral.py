@@ -1,81 +1,62 @@
-"""The spectral backbone: codes log-magnitudes of the short-time spectrum; phases are found afterwards."""
+"""The spectral backbone: log-magnitudes are coded, and the decoder estimates the phases.
+
+The encoder sees standardised log-magnitudes of the short-time spectrum, the decoder predicts them, and fast
+Griffin-Lim finds phases for them. Both networks run at the latent frame rate, `spectra_per_frame` spectra in
+each latent frame.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import SpectralConfig
+from ..dsp.griffin_lim import GriffinLim
+from ..dsp.mel import band_of_bins
+from ..dsp.stft import LogMagnitudeSTFT
+from ..streaming import ContextStream
+from .base import Backbone, DecoderStream
+
+MAX_LOG_MAGNITUDE = 8.0  # bounds what a decoder can produce, whatever the latents
 
 
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over time, LayerNorm, pointwise expansion with GELU, scaled residual.
 
-    After Liu et al. 2022, "A ConvNet for the 2020s", in one dimension. Looks kernel // 2 frames to each side.
+    After Liu et al. 2022, "A ConvNet for the 2020s", in one dimension. An output depends on kernel // 2
+    frames to either side.
     """
 
-    def __init__(self, width: int, expansion: int, kernel: int):
+    def __init__(self, width: int, expansion: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.padding = kernel // 2
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=self.padding, groups=width)
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, expansion * width)
         self.contract = nn.Linear(expansion * width, width)
         self.scale = nn.Parameter(torch.full((width,), 0.2))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C) -> (B, T, C)
-        # depthwise convolutions are faster, and safer, in float32 also where the rest runs in bfloat16
+        # depthwise convolutions are faster, and more exact, in float32 even where the rest runs in bfloat16
         with torch.autocast(x.device.type, enabled=False):
-            # in two dimensions, because there channels may come last, and nothing has to be transposed
+            # conv2d accepts channels-last tensors, which saves the transpositions of conv1d
             depthwise = self.depthwise
             y = F.conv2d(
                 x.float().mT[:, :, None], depthwise.weight[:, :, None], depthwise.bias,
-                padding=(0, depthwise.padding[0]), groups=depthwise.groups,
+                padding=(0, self.padding), groups=depthwise.groups,
             )[:, :, 0].mT  # fmt: skip
             y = self.norm(y)
-        return x + self.scale * self.contract(F.gelu(self.expand(y)))
-
-
-class LogMagnitudeSTFT(nn.Module):
-    """Magnitudes of the short-time spectrum (Hann window) and their standardised logarithms."""
-
-    def __init__(self, config: SpectralConfig):
-        super().__init__()
-        self.config = config
-        self.bins = config.window_length // 2 + 1
-        self.register_buffer("window", torch.empty(config.window_length), persistent=False)
-        self.reset_window()
-        self.register_buffer("mean", torch.zeros(self.bins))
-        self.register_buffer("deviation", torch.ones(self.bins))
-
-    def reset_window(self) -> None:
-        """Compute the window, which is not stored with the weights."""
-        self.window = torch.hann_window(self.config.window_length, device=self.window.device)
-
-    @property
-    def margin(self) -> int:
-        """Samples that the first and last spectrum reach beyond the signal."""
-        return (self.config.window_length - self.config.hop_length) // 2
-
-    def magnitude(self, audio: Tensor) -> Tensor:
-        """Audio (B, L), L a multiple of the hop length -> magnitudes (B, L / hop length, bins)."""
-        padded = F.pad(audio, (self.margin, self.margin))
-        frames = padded.unfold(-1, self.config.window_length, self.config.hop_length) * self.window
-        return torch.fft.rfft(frames).abs()
-
-    def standardise(self, magnitude: Tensor) -> Tensor:
-        """Magnitudes -> logarithms of zero mean and unit deviation in each bin."""
-        return (magnitude.clamp(min=self.config.floor).log() - self.mean) / self.deviation
-
-    def restore(self, standardised: Tensor) -> Tensor:
-        """The inverse of `standardise`, as log-magnitudes."""
-        return standardised * self.deviation + self.mean
+        z: Tensor = self.contract(F.gelu(self.expand(y)))
+        return x + self.scale * z
 
 
 class SpectralEncoder(nn.Module):
     """Standardised log-magnitudes (B, T * spectra, bins) -> latents (B, T, D)."""
 
-    def __init__(self, config: SpectralConfig, dimension: int):
+    def __init__(self, config: SpectralConfig, dimension: int) -> None:
         super().__init__()
         self.spectra = config.spectra_per_frame
         bins = config.window_length // 2 + 1
@@ -85,27 +66,27 @@ class SpectralEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, dimension)
-        # samples beyond a frame: of the neighbouring spectrum that the stem sees, of its analysis window
+        # samples beyond a latent frame: the neighbouring spectrum in the stem, and its analysis window
         beyond = config.hop_length + (config.window_length - config.hop_length) // 2
         self.context = config.encoder_blocks * (config.kernel // 2)
         self.context += -(-beyond // (config.hop_length * config.spectra_per_frame))
 
     def forward(self, spectra: Tensor) -> Tensor:
         batch, count, _ = spectra.shape
-        # each frame sees its own spectra and one more to either side
-        x = F.pad(spectra, (0, 0, 1, 1)).unfold(
-            1, self.spectra + 2, self.spectra
-        )  # (B, T, bins, spectra + 2)
+        # the stem sees the spectra of a latent frame and one more to either side
+        x = F.pad(spectra, (0, 0, 1, 1))
+        x = x.unfold(1, self.spectra + 2, self.spectra)  # (B, T, bins, spectra + 2)
         x = self.stem(x.reshape(batch, count // self.spectra, -1))
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x))
+        z: Tensor = self.head(self.norm(x))
+        return z
 
 
 class SpectralDecoder(nn.Module):
     """Latents (B, T, D) -> standardised log-magnitudes (B, T * spectra, bins)."""
 
-    def __init__(self, config: SpectralConfig, dimension: int):
+    def __init__(self, config: SpectralConfig, dimension: int) -> None:
         super().__init__()
         self.spectra = config.spectra_per_frame
         self.bins = config.window_length // 2 + 1
@@ -121,4 +102,91 @@ class SpectralDecoder(nn.Module):
         x = self.stem(z.mT).mT
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x)).view(z.shape[0], -1, self.bins)
+        spectra: Tensor = self.head(self.norm(x))
+        return spectra.view(z.shape[0], -1, self.bins)
+
+
+class SpectralBackbone(Backbone):
+    """Networks on log-magnitudes of the short-time spectrum, and Griffin-Lim for the phases."""
+
+    has_band_gains = True
+
+    def __init__(self, config: SpectralConfig, dimension: int, sample_rate: int) -> None:
+        super().__init__()
+        self.config, self.dimension, self.sample_rate = config, dimension, sample_rate
+        self.hop = config.hop_length * config.spectra_per_frame
+        self.output_floor = config.output_floor
+        self.analysis = LogMagnitudeSTFT(config.window_length, config.hop_length, config.floor)
+        encoder, decoder = SpectralEncoder(config, dimension), SpectralDecoder(config, dimension)
+        self.encoder, self.decoder = encoder, decoder
+        self.encoder_context = encoder.context
+        self.log_magnitude_context = decoder.context
+
+    @property
+    def stft(self) -> LogMagnitudeSTFT:
+        """The transform whose log-magnitudes are coded."""
+        return self.analysis
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio (B, T * hop) to latents (B, T, D)."""
+        z: Tensor = self.encoder(self.analysis.standardise(self.analysis.magnitude(audio)))
+        return z
+
+    def log_magnitude(self, z: Tensor) -> Tensor:
+        """Predicted log-magnitudes, (B, T, D) -> (B, T, spectra, bins)."""
+        restored = self.analysis.restore(self.decoder(z)).clamp(max=MAX_LOG_MAGNITUDE)
+        log_magnitude: Tensor = restored.unflatten(1, (z.shape[1], -1))
+        return log_magnitude
+
+    def decoder_context(self, phase_iterations: int | None = None) -> int:
+        """Latent frames to either side that can influence a frame's audio."""
+        spectra = GriffinLim.context(
+            self.config.window_length, self.config.hop_length, self._iterations(phase_iterations)
+        )
+        return self.log_magnitude_context + -(-spectra // self.config.spectra_per_frame)
+
+    def decoder_stream(
+        self,
+        chunk: int,
+        *,
+        first_frame: int = 0,
+        band_edges: Sequence[float] = (),
+        phase_iterations: int | None = None,
+    ) -> DecoderStream:
+        """Make a stream that decodes latents to audio; see `Backbone.decoder_stream`."""
+        griffin_lim = GriffinLim(
+            self.config.window_length,
+            self.config.hop_length,
+            self._iterations(phase_iterations),
+            self.config.phase_momentum,
+            first_spectrum=first_frame * self.config.spectra_per_frame,
+            device=self.analysis.window.device,
+        )
+        return _SpectralDecoderStream(self, chunk, band_edges, griffin_lim)
+
+    def _iterations(self, phase_iterations: int | None) -> int:
+        return self.config.phase_iterations if phase_iterations is None else phase_iterations
+
+
+class _SpectralDecoderStream(DecoderStream):
+    """The decoder network in chunks, then Griffin-Lim."""
+
+    def __init__(
+        self, backbone: SpectralBackbone, chunk: int, band_edges: Sequence[float], griffin_lim: GriffinLim
+    ) -> None:
+        analysis, dimension = backbone.analysis, backbone.dimension
+        band = band_of_bins(analysis.bins, backbone.sample_rate, band_edges).to(analysis.window.device)
+
+        def magnitudes(latents_and_gains: Tensor) -> Tensor:  # (B, T, D + bands) -> (B, T, spectra, bins)
+            z, gains = latents_and_gains[..., :dimension], latents_and_gains[..., dimension:]
+            return backbone.log_magnitude(z).exp_() * gains[..., band][:, :, None]
+
+        self._network = ContextStream(magnitudes, backbone.log_magnitude_context, chunk)
+        self._griffin_lim = griffin_lim
+
+    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+        pieces = self._network.push(torch.cat([z, gains.to(z.dtype)], -1), last)
+        return [
+            self._griffin_lim.push(piece.flatten(1, 2), last and number == len(pieces) - 1)
+            for number, piece in enumerate(pieces)
+        ]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Signal processing in torch: short-time transforms, mel bands, phase estimation."""

@@ -1,8 +1,9 @@
-"""Phase search: fast Griffin-Lim as a stream, in which no frame is ever computed twice.
+"""Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013) as a stream.
 
-Each iteration needs three spectra to either side of its own, so iteration i can run 3 spectra behind
-iteration i - 1. A chain of stages, each keeping the few samples it shares with the next block, gives what
-one run over the whole signal would give, in constant memory and without overlap between blocks.
+With analysis windows of four hops, an iteration needs three spectra to either side of its own, so iteration i
+can run three spectra behind iteration i - 1. A chain of such iterations, each of which keeps the samples that
+it shares with the next block, gives the result of one run over the whole signal in constant memory, and no
+spectrum is computed twice.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ from torch import Tensor
 
 from .phase_init import RESTART, PhaseInitializer
 
-BLOCK = 96  # spectra that go through all iterations together: what fits a processor's cache
+BLOCK = 96  # spectra that pass through all iterations together: sized to fit the processor's cache
 
 
 class _Transform:
-    """The short-time transform and its inverse. Apart from the stages, so that no reference cycle keeps
-    their buffers alive."""
+    """The short-time Fourier transform and its inverse, shared by all iterations."""
 
-    def __init__(self, length: int, hop: int, momentum: float, device: torch.device | str):
+    def __init__(
+        self,
+        length: int,
+        hop: int,
+        momentum: float,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.length, self.hop, self.momentum = length, hop, momentum
         self.parts = length // hop
-        self.window = torch.hann_window(length, device=device)
+        self.window = torch.hann_window(length, device=device).to(dtype)
         # sum over the overlapping squared windows of spacing `hop`
         gain = float(self.window.square().sum() / hop)
         self.synthesis_window = self.window / gain
@@ -40,17 +47,17 @@ class _Transform:
 
 
 class _Stage:
-    """One projection onto consistent spectra: inverse transform, overlap-add, forward transform."""
+    """One iteration: project spectra onto consistent ones, then restore their magnitudes."""
 
-    def __init__(self, transform: _Transform):
+    def __init__(self, transform: _Transform) -> None:
         self.transform = transform
-        self.tail: Tensor | None = None  # unfinished samples of the overlap-add
-        self.history: Tensor | None = None  # finished samples that spectra to come still look at
-        self.magnitude: Tensor | None = None  # of spectra that wait for their samples
-        self.before: Tensor | None = None  # the previous stage's consistent spectra, likewise waiting
+        self.tail: Tensor | None = None  # samples that the overlap-add has not completed
+        self.history: Tensor | None = None  # complete samples that later spectra still need
+        self.magnitude: Tensor | None = None  # of spectra whose samples are not complete
+        self.before: Tensor | None = None  # consistent spectra of the previous iteration, likewise
 
     def samples(self, spectra: Tensor, last: bool) -> Tensor:
-        """Overlap-add of a block (B, T, bins): the samples (B, n) that no later block can change."""
+        """Overlap-add a block (B, T, bins); returns the samples (B, n) that later blocks cannot change."""
         transform = self.transform
         count = spectra.shape[1]
         total = transform.overlap_add(spectra)
@@ -63,13 +70,24 @@ class _Stage:
     def push(
         self, spectra: Tensor, magnitude: Tensor, before: Tensor | None, last: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Next block in; out come refined spectra, their magnitudes and their consistent spectra."""
+        """Process the next block.
+
+        Args:
+            spectra: Spectra with the current phases. # (B, T, bins)
+            magnitude: Their magnitudes. # (B, T, bins)
+            before: Consistent spectra of the previous iteration, None in the first. # (B, T, bins, 2)
+            last: Whether the signal ends with this block.
+
+        Returns:
+            Spectra with new phases, their magnitudes and the consistent spectra, as many as are complete.
+        """
         transform = self.transform
         samples = self.samples(spectra, last)
-        if self.history is not None:
+        if self.history is not None and self.magnitude is not None:
             samples = torch.cat([self.history, samples], 1)
             magnitude = torch.cat([self.magnitude, magnitude], 1)
-            before = before if self.before is None else torch.cat([self.before, before], 1)
+            if before is not None and self.before is not None:
+                before = torch.cat([self.before, before], 1)
         count = max(0, (samples.shape[1] - transform.length) // transform.hop + 1)
         self.history = samples[:, count * transform.hop :].clone()
         self.magnitude, magnitude = magnitude[:, count:], magnitude[:, :count]
@@ -84,7 +102,7 @@ class _Stage:
             refined = now * (1 + transform.momentum)
         else:
             refined = torch.lerp(before, now, 1 + transform.momentum)
-        # u / |u| scaled to the wanted magnitude, without angles or square roots of complex numbers
+        # magnitude * u / |u|, without angles and complex square roots
         real, imaginary = refined.unbind(-1)
         scale = torch.addcmul(real * real, imaginary, imaginary).clamp_(min=1e-18).rsqrt_().mul_(magnitude)
         real.mul_(scale)
@@ -94,56 +112,68 @@ class _Stage:
 
 
 class _Chain:
-    """So many iterations one after the other."""
+    """Several iterations in sequence."""
 
-    def __init__(self, transform: _Transform, iterations: int):
+    def __init__(self, transform: _Transform, iterations: int) -> None:
         self.stages = [_Stage(transform) for _ in range(iterations)]
 
     def push(self, spectra: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
-        """Spectra (B, T, bins) of the wanted magnitudes in, refined ones with theirs out, later."""
-        before = None
+        """Process the next spectra and magnitudes (B, T, bins); returns those that are complete."""
+        before: Tensor | None = None
         for stage in self.stages:
             spectra, magnitude, before = stage.push(spectra, magnitude, before, last)
         return spectra, magnitude
 
 
 class GriffinLim:
-    """Finds phases for a stream of magnitudes and synthesises the audio.
+    """Estimates phases for a stream of magnitudes and synthesises the audio.
 
-    The start phases follow the magnitudes from the last spectrum whose absolute number is a multiple of
-    RESTART, so a decoder that begins in the middle of a stream finds the same audio once `context` spectra
-    have gone by.
+    The initial phases are derived from the magnitudes, starting anew at every spectrum whose absolute number
+    is a multiple of RESTART. A decoder that begins in the middle of a stream therefore produces the same
+    audio once `context` spectra have passed.
 
-    Two signals share a start found on their sum, so that what is common to them stays in phase: level
-    differences place a sound, and the fold-down to mono does not cancel.
+    Two signals share initial phases estimated on their mean, so that common components stay in phase: level
+    differences between channels place a sound, and a mono downmix does not cancel.
+
+    Args:
+        length: Samples of the analysis window.
+        hop: Samples between spectra.
+        iterations: Iterations for one signal; two signals get as many on their mean and half as many each.
+        momentum: Of the fast variant of the algorithm; 0 gives plain Griffin-Lim.
+        first_spectrum: Absolute number of the first spectrum that will be pushed.
+        device: Where the magnitudes will be.
+        dtype: Of the magnitudes.
     """
 
     def __init__(
-        self, length: int, hop: int, iterations: int, momentum: float, device: torch.device | str = "cpu"
-    ):
-        self.length, self.hop = length, hop
-        self.transform = _Transform(length, hop, momentum, device)
-        self.start = PhaseInitializer(length, hop)
-        self.common = _Chain(self.transform, iterations)
-        self.each = _Chain(self.transform, iterations // 2)  # of several signals, from the common start
-        self.final = _Stage(self.transform)
-        self.waiting: Tensor | None = None  # magnitudes of the signals that the common start lags behind
-        self.edge = (length - hop) // 2
-        self.skip = self.edge  # samples before the signal, left by the analysis margin
+        self,
+        length: int,
+        hop: int,
+        iterations: int,
+        momentum: float,
+        *,
+        first_spectrum: int = 0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._transform = _Transform(length, hop, momentum, device, dtype)
+        self._initial = PhaseInitializer(length, hop, first_spectrum)
+        self._common = _Chain(self._transform, iterations)
+        self._separate = _Chain(self._transform, iterations // 2)
+        self._final = _Stage(self._transform)
+        self._waiting: Tensor | None = None  # magnitudes of both signals whose mean has no phases yet
+        self._edge = (length - hop) // 2
+        self._skip = self._edge  # samples before the signal that the first analysis window covers
 
     @staticmethod
     def context(length: int, hop: int, iterations: int) -> int:
-        """Spectra to each side that can influence a spectrum's samples."""
+        """Spectra to either side that can influence a spectrum's samples."""
         return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1 + RESTART
 
-    def synthesise(self, spectra: Tensor) -> Tensor:
-        """Spectra (B, T, bins) of a whole signal with their phases -> samples (B, T * hop)."""
-        return self.transform.overlap_add(spectra)[:, self.edge : self.edge + spectra.shape[1] * self.hop]
-
     def push(self, magnitude: Tensor, last: bool = False) -> Tensor:
-        """Magnitudes (B, T, bins) of the next spectra -> the samples (B, n) that they complete.
+        """Process the magnitudes (B, T, bins) of the next spectra; returns the samples (B, n) they complete.
 
-        In total T * hop samples come out for T spectra, the last of them with `last`.
+        In total hop samples come out for every spectrum, the last of them with `last`.
         """
         parts = magnitude.split(BLOCK, 1)
         done = [self._push(part, last and number == len(parts) - 1) for number, part in enumerate(parts)]
@@ -151,18 +181,56 @@ class GriffinLim:
 
     def _push(self, magnitude: Tensor, last: bool) -> Tensor:
         if len(magnitude) == 1:
-            start, magnitude = self.start.push(magnitude, last)
-            spectra, _ = self.common.push(magnitude * start, magnitude, last)
+            phasors, magnitude = self._initial.push(magnitude, last)
+            spectra, _ = self._common.push(magnitude * phasors, magnitude, last)
         else:
-            waiting = magnitude if self.waiting is None else torch.cat([self.waiting, magnitude], 1)
-            start, mean = self.start.push(magnitude.mean(0, keepdim=True), last)
-            common, mean = self.common.push(mean * start, mean, last)
-            ready, self.waiting = waiting[:, : common.shape[1]], waiting[:, common.shape[1] :]
+            waiting = magnitude if self._waiting is None else torch.cat([self._waiting, magnitude], 1)
+            phasors, mean = self._initial.push(magnitude.mean(0, keepdim=True), last)
+            common, mean = self._common.push(mean * phasors, mean, last)
+            ready, self._waiting = waiting[:, : common.shape[1]], waiting[:, common.shape[1] :]
             spectra = ready * (common / mean.clamp(min=1e-9))
-            spectra, _ = self.each.push(spectra, ready, last)
-        samples = self.final.samples(spectra, last)
+            spectra, _ = self._separate.push(spectra, ready, last)
+        samples = self._final.samples(spectra, last)
         if last:
-            samples = samples[:, : samples.shape[1] - self.edge]
-        cut = min(self.skip, samples.shape[1])
-        self.skip -= cut
+            samples = samples[:, : samples.shape[1] - self._edge]
+        cut = min(self._skip, samples.shape[1])
+        self._skip -= cut
         return samples[:, cut:]
+
+
+def griffin_lim(
+    magnitude: Tensor, length: int, hop: int, momentum: float, iterations: int, gradient_iterations: int = 0
+) -> Tensor:
+    """Synthesise whole signals from their magnitudes, with gradients with respect to the magnitudes.
+
+    Args:
+        magnitude: Magnitudes of all spectra. # (B, T, bins)
+        length: Samples of the analysis window.
+        hop: Samples between spectra.
+        momentum: Of the fast variant, in the iterations without gradient.
+        iterations: Iterations whose phases are taken as constants.
+        gradient_iterations: Further plain iterations that gradients pass through.
+
+    Returns:
+        Audio. # (B, T * hop)
+    """
+    transform = _Transform(length, hop, momentum, magnitude.device)
+    with torch.no_grad():
+        phasors, _ = PhaseInitializer(length, hop).push(magnitude, last=True)
+        spectra, _ = _Chain(transform, iterations).push(magnitude * phasors, magnitude, last=True)
+        phasor = spectra / spectra.abs().clamp(min=1e-9)
+    for _ in range(gradient_iterations):
+        frames = transform.overlap_add(magnitude * phasor).unfold(-1, length, hop)
+        consistent = torch.fft.rfft(frames * transform.window)
+        phasor = consistent / consistent.abs().clamp(min=1e-4)
+    return _synthesise(transform, magnitude * phasor)
+
+
+def inverse_stft(spectra: Tensor, length: int, hop: int) -> Tensor:
+    """Synthesise whole signals from spectra with their phases, (B, T, bins) -> (B, T * hop)."""
+    return _synthesise(_Transform(length, hop, 0.0, spectra.device), spectra)
+
+
+def _synthesise(transform: _Transform, spectra: Tensor) -> Tensor:
+    edge = (transform.length - transform.hop) // 2
+    return transform.overlap_add(spectra)[:, edge : edge + spectra.shape[1] * transform.hop]

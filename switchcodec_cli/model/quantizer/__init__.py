@@ -1,1 +1,1 @@
-"""TODO."""
+"""Residual experts vector quantization (REVQ)."""

@@ -14,7 +14,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 peaks = [peak()]
-from switchcodec_cli.encoder import EncoderSettings
+from switchcodec_cli.encoder import EncoderSettings, SourceFormat
 from tiny_codecs import audio, codec
 
 folder, name, minutes = sys.argv[1], sys.argv[2], [float(x) for x in sys.argv[3:]]
@@ -23,7 +23,7 @@ second = audio(24000, 2, 24000)
 for length in minutes:
     seconds = round(60 * length)
     with open(folder + "/stream.swc", "wb") as file:
-        encoder = this.encoder(file, 24000, 2, settings=EncoderSettings(experts=2, effort=0))
+        encoder = this.encoder(file, SourceFormat(24000, 2), EncoderSettings(experts=2, effort=0))
         for _ in range(seconds):
             encoder.write(second)
         encoder.close()
@@ -43,7 +43,7 @@ def test_memory_is_flat_both_ways(tmp_path):
         text=True,
         cwd=Path(__file__).parents[2],
         env={
-            "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}",
+            "PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}",
             "OMP_NUM_THREADS": "1",
             "PATH": "/usr/bin:/bin",
         },

@@ -2,16 +2,18 @@
 
 import io
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchcodec_cli.bitstream import (
     COPY,
     SILENT,
+    BlockKind,
+    BlockMode,
     ChannelCoding,
     Header,
     StreamParameters,
@@ -22,7 +24,8 @@ from switchcodec_cli.bitstream import (
     intensity_block,
 )
 from switchcodec_cli.encoder import EncoderSettings
-from switchcodec_cli.encoder.rate.allocation import within_budget
+from switchcodec_cli.encoder.chunks import AnalysedChunk
+from switchcodec_cli.encoder.rate.allocation import minimise_distortion
 from switchcodec_cli.encoder.rate.control import RateControl
 
 PARAMETERS = StreamParameters(44100, 1024, 43, 8, 1024, 2)
@@ -30,7 +33,7 @@ RATE, CHUNK = PARAMETERS.sample_rate, 8
 FRAMES, SAMPLES = PARAMETERS.frames_per_window, 43 * 1024
 
 # runs of so many windows at so many dB below full scale; below -100 digital silence
-EFFORT_PRESETS = st.lists(st.tuples(st.floats(-110, 0), st.integers(1, 12)), min_size=1, max_size=12)
+LEVELS = st.lists(st.tuples(st.floats(-110, 0), st.integers(1, 12)), min_size=1, max_size=12)
 WHOLE = -1  # look-ahead: a first pass over everything
 
 
@@ -53,18 +56,19 @@ def chunks(levels, tables, frames):
         length = min(part.stop * FRAMES, frames) - start * FRAMES
         silent = levels[:, part] < -100
         number = np.arange(part.start, part.stop)
-        yield SimpleNamespace(
-            z=np.zeros((len(levels), length, 1)),
+        yield AnalysedChunk(
+            z=torch.zeros(len(levels), length, 1),
             silent=silent,
-            windows=silent.shape[1],
             same=number % 11 == 7 if len(levels) == 2 else number < 0,
-            panned=np.stack([number % 5 == 2, number % 5 == 4])[: len(levels)] & (len(levels) == 2),
-            tables=tables[:, part],
+            intensity=np.stack([number % 5 == 2, number % 5 == 4])[: len(levels)] & (len(levels) == 2),
+            levels=np.zeros((silent.shape[1], 8), int),
+            features=None,
+            distortion=tables[:, part],
         )
 
 
 def stream(wanted, runs, signals=1, seed=0, look_ahead=WHOLE, last_frames=FRAMES):
-    """A stream with the decided numbers of experts: header, packets and trailer. Returns it and its codes."""
+    """A stream with the decided numbers of experts: header, packets and trailer. Returns it and its modes."""
     levels, tables = course(runs, signals, seed)
     frames = (levels.shape[1] - 1) * FRAMES + last_frames
     samples = frames * PARAMETERS.hop - 100
@@ -80,26 +84,32 @@ def stream(wanted, runs, signals=1, seed=0, look_ahead=WHOLE, last_frames=FRAMES
         total_samples=samples,
     )
     planner = RateControl(wanted, header, None if look_ahead == WHOLE else look_ahead)
-    decided = [codes for chunk in chunks(levels, tables, frames) for codes in planner.push(chunk)]
-    codes = np.concatenate([*decided, *planner.finish(samples)])
-    assert codes.shape == levels.T.shape
+    decided = [modes for chunk in chunks(levels, tables, frames) for modes in planner.push(chunk)]
+    modes = [each for chunk in [*decided, *planner.finish(samples)] for each in chunk]
+    assert (len(modes), len(modes[0])) == levels.T.shape
     file = io.BytesIO()
     writer = StreamWriter(file, header)
-    for number, row in enumerate(codes.tolist()):
+    for number, row in enumerate(modes):
         size = min(FRAMES, frames - number * FRAMES)
-        writer.write(Window(size, tuple(block(code, size) for code in row)))
+        writer.write(Window(size, tuple(block(mode, size) for mode in row)))
     writer.close(samples)
-    return file.getvalue(), codes, samples / RATE
+    return file.getvalue(), modes, samples / RATE
 
 
-def block(code, frames):
-    if code == PARAMETERS.silent_code:
+def block(mode, frames):
+    if mode.kind is BlockKind.SILENT:
         return SILENT
-    if code == PARAMETERS.copy_code:
+    if mode.kind is BlockKind.COPY:
         return COPY
-    if code == PARAMETERS.intensity_code:
+    if mode.kind is BlockKind.INTENSITY:
         return intensity_block([24] * 8)
-    return coded_block(tuple(range(code)), np.zeros((1 + code, 2, frames), np.uint16))
+    indices = np.zeros((1 + mode.experts, 2, frames), np.uint16)
+    return coded_block(tuple(range(mode.experts)), indices)
+
+
+def expert_counts(modes):
+    """Experts of every coded block."""
+    return np.array([mode.experts for row in modes for mode in row if mode.kind is BlockKind.CODED])
 
 
 def least_bytes(runs, signals, last_frames):
@@ -107,14 +117,16 @@ def least_bytes(runs, signals, last_frames):
     data, _, _ = stream(EncoderSettings(quality=0.0), [(level, n) for level, n in runs], signals, 0, WHOLE,
                         last_frames)  # fmt: skip
     reader = StreamReader(io.BytesIO(data))
-    sizes = [PARAMETERS.packet_bytes(tuple(min(code, 0) if code <= 8 else code for code in codes), frames)
-             for codes, frames in ((w.codes(PARAMETERS), w.frames) for w in reader.windows())]  # fmt: skip
+    sizes = [
+        PARAMETERS.packet_bytes([BlockMode(mode.kind) for mode in window.modes], window.frames)
+        for window in reader.windows()
+    ]
     return reader.header_bytes + sum(sizes) + reader.trailer.size
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    EFFORT_PRESETS,
+    LEVELS,
     st.floats(0.9, 8.5),
     st.integers(1, 2),
     st.integers(1, FRAMES),
@@ -131,31 +143,30 @@ def test_an_average_is_never_exceeded(runs, rate, signals, last_frames, look_ahe
 
 
 @settings(max_examples=15, deadline=None)
-@given(EFFORT_PRESETS, st.floats(1.1, 7.0), st.integers(1, 2), st.integers(0, 9))
+@given(LEVELS, st.floats(1.1, 7.0), st.integers(1, 2), st.integers(0, 9))
 def test_a_planned_average_over_a_minute_is_met_within_a_hundredth(runs, rate, signals, seed):
     rate *= signals
     runs = [*runs, (-20.0, 60)]
-    data, codes, seconds = stream(EncoderSettings(average_kbps=rate), runs, signals, seed)
-    heard = codes[codes <= PARAMETERS.experts]
-    if (heard < PARAMETERS.experts).any():  # else there is nothing left to spend on
+    data, modes, seconds = stream(EncoderSettings(average_kbps=rate), runs, signals, seed)
+    if (expert_counts(modes) < PARAMETERS.experts).any():  # else there is nothing left to spend on
         assert 0.99 * rate <= 8e-3 * len(data) / seconds <= rate
 
 
 @settings(max_examples=15, deadline=None)
-@given(EFFORT_PRESETS, st.floats(1.8, 12.0), st.integers(1, 2), st.sampled_from(["average_kbps", "quality"]))
+@given(LEVELS, st.floats(1.8, 12.0), st.integers(1, 2), st.sampled_from(["average_kbps", "quality"]))
 def test_no_window_is_above_the_ceiling(runs, most, signals, mode):
     value = most if mode == "average_kbps" else 9.0
     wanted = EncoderSettings(**{mode: value}, max_kbps=most)
     data, _, _ = stream(wanted, [*runs, (-3.0, 5)], signals)
     sizes = [
-        PARAMETERS.packet_bytes(window.codes(PARAMETERS), window.frames)
+        PARAMETERS.packet_bytes(window.modes, window.frames)
         for window in StreamReader(io.BytesIO(data)).windows()
     ]
     assert 8e-3 * max(sizes) / PARAMETERS.window_seconds <= most
 
 
 @settings(max_examples=10, deadline=None)
-@given(EFFORT_PRESETS, st.integers(1, 2), st.integers(0, 9))
+@given(LEVELS, st.integers(1, 2), st.integers(0, 9))
 def test_more_quality_or_rate_never_takes_experts_away(runs, signals, seed):
     for mode, values in (("quality", (0.0, 3.0, 6.0, 10.0)), ("average_kbps", (2.0, 4.0, 9.0, 16.0))):
         sizes = [len(stream(EncoderSettings(**{mode: value}), runs, signals, seed)[0]) for value in values]
@@ -163,14 +174,14 @@ def test_more_quality_or_rate_never_takes_experts_away(runs, signals, seed):
 
 
 def test_silence_costs_a_few_bytes():
-    data, codes, seconds = stream(EncoderSettings(average_kbps=2.0), [(-110.0, 600)])
-    assert (codes == PARAMETERS.silent_code).all()
+    data, modes, seconds = stream(EncoderSettings(average_kbps=2.0), [(-110.0, 600)])
+    assert all(mode.kind is BlockKind.SILENT for row in modes for mode in row)
     assert 8e-3 * len(data) / seconds < 0.04
 
 
 def test_louder_and_needier_windows_get_more():
-    _, codes, _ = stream(EncoderSettings(average_kbps=3.0), [(-60.0, 30), (-10.0, 30)])
-    assert codes[30:].mean() > codes[:30].mean() + 1
+    _, modes, _ = stream(EncoderSettings(average_kbps=3.0), [(-60.0, 30), (-10.0, 30)])
+    assert expert_counts(modes[30:]).mean() > expert_counts(modes[:30]).mean() + 1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -184,7 +195,7 @@ def test_within_budget_is_nearly_the_best_there_is(seed):
         for each in itertools.product(range(3), repeat=6)
         if sizes[np.arange(6), list(each)].sum() <= budget
     )
-    chosen = within_budget(distortion, sizes, budget)
+    chosen = minimise_distortion(distortion, sizes, budget)
     assert sizes[np.arange(6), chosen].sum() <= budget
     assert distortion[np.arange(6), chosen].sum() <= best + 0.1
     assert distortion[np.arange(6), chosen].sum() < distortion[:, 1].sum()

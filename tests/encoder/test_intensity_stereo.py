@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from tiny_codecs import audio, codec, windows_of
 
-from switchcodec_cli.api import EncoderSettings
 from switchcodec_cli.bitstream import (
     BlockKind,
     RateMode,
@@ -19,6 +18,7 @@ from switchcodec_cli.bitstream import (
     level_gains,
     verify,
 )
+from switchcodec_cli.encoder import EncoderSettings, SourceFormat
 from switchcodec_cli.errors import BadInputError
 
 LEFT_COPIED, RIGHT_COPIED = (BlockKind.INTENSITY, BlockKind.CODED), (BlockKind.CODED, BlockKind.INTENSITY)
@@ -122,9 +122,8 @@ def test_bytes_do_not_depend_on_blocks():
     samples[len(samples) // 2 :, 1] = mono(20, seed=1)[len(samples) // 2 :]
     whole = this.encode(samples, 16000, experts=2, effort=0)
     file = io.BytesIO()
-    encoder = this.encoder(
-        file, 16000, 2, settings=EncoderSettings(experts=2, effort=0), total_samples=len(samples)
-    )
+    source = SourceFormat(16000, 2, total_samples=len(samples))
+    encoder = this.encoder(file, source, EncoderSettings(experts=2, effort=0))
     for start in range(0, len(samples), 777):
         encoder.write(samples[start : start + 777])
     encoder.close()
@@ -149,5 +148,5 @@ def test_weights_that_make_waveforms_refuse_levels():
     for window in windows:
         writer.write(Window(window.frames, (window.blocks[0], intensity_block([24] * 8))))
     writer.close(reader.total_samples)
-    with pytest.raises(BadInputError, match="spectral"):
+    with pytest.raises(BadInputError, match="intensity stereo"):
         this.decode(file.getvalue())

@@ -8,7 +8,7 @@ import pytest
 from tiny_codecs import NAMES, audio, codec, windows_of
 
 from switchcodec_cli.bitstream import BlockKind, StreamReader, TruncatedError, verify
-from switchcodec_cli.encoder import EncoderSettings
+from switchcodec_cli.encoder import EncoderSettings, SourceFormat
 from switchcodec_cli.errors import BadInputError, UsageError, WeightsError
 
 TOLERANCE = 2e-4  # of full scale: the same search from other ends, in single precision
@@ -34,13 +34,8 @@ def stream(name, rate, channels, seconds=9.7, known_length=True):
     """A stream and what it decodes to (n, channels)."""
     frames = round(seconds * rate) + 1
     file = io.BytesIO()
-    encoder = codec(name).encoder(
-        file,
-        rate,
-        channels,
-        settings=EncoderSettings(experts=3, effort=0),
-        total_samples=frames if known_length else None,
-    )
+    source = SourceFormat(rate, channels, total_samples=frames if known_length else None)
+    encoder = codec(name).encoder(file, source, EncoderSettings(experts=3, effort=0))
     encoder.write(audio(frames, channels, rate))
     encoder.close()
     data = file.getvalue()
@@ -201,7 +196,7 @@ def test_damage_is_refused_or_concealed(name, rate):
     inside = slice(round((5 * window + 0.06) * rate), round((7 * window - 0.01) * rate))
     assert np.abs(audible[inside]).max() < 1e-3
     # far from the gaps nothing changes
-    context = this.model.decoder_context() * this.model.hop / this.sample_rate + 0.01
+    context = this.model.backbone.decoder_context() * this.model.hop / this.sample_rate + 0.01
     before = slice(0, round((5 * window - context) * rate))
     behind = slice(round((12 * window + context) * rate), None)
     for far in (before, behind):
@@ -230,7 +225,7 @@ def test_a_truncated_stream_gives_every_complete_window(name, known_length):
         windows = 7 if cut < len(data) - 100 else len(windows_of(data))
         complete = min(len(whole), round(windows * this.parameters.window_seconds * 16000))
         assert complete <= len(part) <= complete + this.model.hop * 16000 // this.sample_rate
-        context = (this.model.decoder_context() + 1) * this.model.hop * 16000 // this.sample_rate
+        context = (this.model.backbone.decoder_context() + 1) * this.model.hop * 16000 // this.sample_rate
         sure = max(0, complete - context)
         np.testing.assert_allclose(part[:sure], whole[:sure], atol=TOLERANCE)
 

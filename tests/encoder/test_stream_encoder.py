@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_codecs import NAMES, audio, codec, windows_of
 
-from switchcodec_cli.bitstream import BlockKind, StreamReader, real_kbps, verify
-from switchcodec_cli.encoder import EncoderSettings
+from switchcodec_cli.bitstream import BlockKind, BlockMode, StreamReader, real_kbps, verify
+from switchcodec_cli.encoder import EncoderSettings, SourceFormat
 from switchcodec_cli.errors import UsageError
 
 
@@ -16,7 +16,8 @@ def in_blocks(name, samples, rate, sizes, known_length=True, **options):
     file = io.BytesIO()
     total = len(samples) if known_length else None
     settings = EncoderSettings(**options)
-    encoder = codec(name).encoder(file, rate, samples.shape[1], total_samples=total, settings=settings)
+    source = SourceFormat(rate, samples.shape[1], total_samples=total)
+    encoder = codec(name).encoder(file, source, settings)
     start = 0
     for size in sizes:
         encoder.write(samples[start : start + size])
@@ -73,7 +74,7 @@ def test_chunks_give_the_indices_of_one_run_over_the_whole(name, experts):
             chosen = mask[0].nonzero()[:, 0]
             block = window.blocks[0]
             assert tuple(chosen.tolist()) == block.experts
-            indices = quantizer.encode(part, mask)[0, [0, *(chosen + 1)]]
+            indices = quantizer.encode(part, mask)[0][0, [0, *(chosen + 1)]]
             np.testing.assert_array_equal(block.indices, indices.numpy())
 
 
@@ -116,7 +117,12 @@ def test_a_rate_is_kept(channels):
         sizes.append(len(data))
         reader = StreamReader(io.BytesIO(data))
         total = reader.header.experts_total
-        assert real_kbps(this.parameters, [total // channels + total % channels] * channels) <= kbps + 0.7
+        assert (
+            real_kbps(
+                this.parameters, [BlockMode(BlockKind.CODED, total // channels + total % channels)] * channels
+            )
+            <= kbps + 0.7
+        )
         packets = len(data) - reader.header_bytes - reader.trailer.size
         assert packets * 8 / seconds / 1000 <= kbps
     assert sizes == sorted(sizes)
@@ -142,9 +148,9 @@ def test_tags_and_lengths_go_into_the_header():
         (np.array([0.0, np.inf]), 16000, {}, "finite"),
         (np.zeros(10), 0, {}, "rate"),
         (np.zeros(10), 10**7, {}, "rate"),
-        (np.zeros(10), 16000, {"kbps": 5, "experts": 1}, "contradict"),
-        (np.zeros(10), 16000, {"experts": 9}, "experts must be 0 to 8"),
-        (np.zeros(10), 16000, {"experts": -1}, "experts must be 0 to 8"),
+        (np.zeros(10), 16000, {"kbps": 5, "experts": 1}, "exclude each other"),
+        (np.zeros(10), 16000, {"experts": 9}, "number of experts must be 0 to 8"),
+        (np.zeros(10), 16000, {"experts": -1}, "number of experts must be 0 to 8"),
         (np.zeros(10), 16000, {"kbps": float("nan")}, "positive"),
     ],
 )

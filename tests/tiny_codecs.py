@@ -14,7 +14,7 @@ from switchcodec_cli.bitstream import StreamReader
 
 torch.set_num_threads(1)  # such small work is slower on several
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("spectral", "dac")
 
 

@@ -30,7 +30,7 @@ def test_results_come_in_order_and_calls_run_side_by_side(threads):
 
     found = []
     for number in range(9):
-        workers.call(lambda number=number: work(number))
+        workers.submit(lambda number=number: work(number))
         found += workers.results()
         assert number + 1 - len(found) <= 3  # no more than that are open
     found += workers.results(last=True)
@@ -42,8 +42,8 @@ def test_results_come_in_order_and_calls_run_side_by_side(threads):
 
 def test_an_error_reaches_the_caller(threads):
     workers = OrderedWorkers(2)
-    workers.call(lambda: 1)
-    workers.call(lambda: 1 // 0)
+    workers.submit(lambda: 1)
+    workers.submit(lambda: 1 // 0)
     results = workers.results(last=True)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):

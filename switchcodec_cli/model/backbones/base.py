@@ -1,0 +1,100 @@
+"""The interface of backbones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ..dsp.stft import MagnitudeSTFT
+
+
+class DecoderStream(ABC):
+    """Decodes a stream of latents to audio; the result does not depend on how the stream is cut."""
+
+    @abstractmethod
+    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+        """Decode the next latents.
+
+        Args:
+            z: Latents. # (B, T, D)
+            gains: Factors of the decoded magnitudes by band, 0 for silence. # (B, T, bands)
+            last: Whether the stream ends with these latents.
+
+        Returns:
+            Pieces of audio, (B, n) each, that are complete. In total hop samples for every latent frame.
+        """
+
+
+class Backbone(nn.Module, ABC):
+    """An encoder network from audio to latents and a decoder back.
+
+    Both are convolutional: a latent depends on at most `encoder_context` latent frames of audio to either
+    side, so long inputs can be processed in overlapping chunks.
+
+    Attributes:
+        hop: Samples per latent frame.
+        encoder: Network that makes latents.
+        decoder: First network of the decoder.
+        encoder_context: Latent frames to either side that can influence a latent.
+        log_magnitude_context: Latent frames to either side that `log_magnitude` depends on.
+        output_floor: Smallest magnitude that the decoder is meant to reproduce.
+        has_band_gains: Whether `decoder_stream` takes gains of several bands (else of one).
+    """
+
+    hop: int
+    encoder: nn.Module
+    decoder: nn.Module
+    encoder_context: int
+    log_magnitude_context: int
+    output_floor: float
+    has_band_gains: bool
+
+    @property
+    @abstractmethod
+    def stft(self) -> MagnitudeSTFT:
+        """The transform in which decoded latents are compared with the input."""
+
+    @abstractmethod
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio (B, T * hop) to latents (B, T, D)."""
+
+    @abstractmethod
+    def log_magnitude(self, z: Tensor) -> Tensor:
+        """Log-magnitudes of what latents (B, T, D) decode to, in frames of `stft`. # (B, T, n, bins)"""
+
+    @abstractmethod
+    def decoder_context(self, phase_iterations: int | None = None) -> int:
+        """Latent frames to either side that can influence a frame's audio."""
+
+    @abstractmethod
+    def decoder_stream(
+        self,
+        chunk: int,
+        *,
+        first_frame: int = 0,
+        band_edges: Sequence[float] = (),
+        phase_iterations: int | None = None,
+    ) -> DecoderStream:
+        """Make a stream that decodes latents to audio.
+
+        Args:
+            chunk: Latent frames per run of the network.
+            first_frame: Absolute number of the first latent frame that will be pushed.
+            band_edges: Frequencies in Hz between the bands of the gains.
+            phase_iterations: Iterations of Griffin-Lim; None for the model's own number. Ignored by
+                backbones that decode to waveforms.
+        """
+
+    def stft_magnitude(self, audio: Tensor) -> Tensor:
+        """Magnitudes of audio in latent frames, (B, T, hop) -> (B, T, n, bins).
+
+        The frames at both ends lack their neighbours.
+        """
+        magnitude: Tensor = self.stft.magnitude(audio.flatten(1)).unflatten(1, (audio.shape[1], -1))
+        return magnitude
+
+    def reset_buffers(self) -> None:
+        """Compute the buffers that are not stored with the weights."""
+        self.stft.reset_window()
