@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from .audio.samples import as_samples
 from .bitstream import Header, StreamParameters, StreamReader, StreamWriter
 from .decoder.stream import StreamDecoder
 from .encoder import DEFAULT_EFFORT, EncoderSettings, SourceFormat, make_header
@@ -17,11 +19,9 @@ from .encoder.rate.control import RateAllocation
 from .encoder.stream import FirstPass, StreamEncoder
 from .errors import UsageError, WeightsError
 from .model.codec_model import CodecModel
-from .model.device import choose_device
+from .model.device import adapt_to_fork, choose_device
 from .model.weights import load_weights
 from .model.weights_registry import find_weights
-
-Audio = npt.NDArray[np.floating[Any]]
 
 
 class Codec:
@@ -41,6 +41,7 @@ class Codec:
     ) -> None:
         self.model, self.fingerprint = model, fingerprint
         self.provenance = dict(provenance or {})
+        self._process = os.getpid()
         config, quantizer = model.config, model.config.quantizer
         self.parameters = StreamParameters(
             sample_rate=config.sample_rate,
@@ -74,7 +75,7 @@ class Codec:
 
     def encode(
         self,
-        audio: Audio,
+        audio: Any,
         sample_rate: int,
         *,
         kbps: float | None = None,
@@ -88,7 +89,8 @@ class Codec:
         """Encode a whole recording.
 
         Args:
-            audio: Samples, full scale 1. # (n,) or (n, channels)
+            audio: Floating-point samples of full scale 1, or integers of 8, 16 or 32 bits, which are scaled;
+                an array or a torch tensor. # (n,) or (n, channels)
             sample_rate: In Hz.
             kbps: Constant rate over all channels, 2.67 by default. See `EncoderSettings` for this and the
                 other forms of a rate.
@@ -105,13 +107,7 @@ class Codec:
         Raises:
             UsageError: The audio or the settings cannot be encoded.
         """
-        samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim == 1:
-            samples = samples[:, None]
-        if samples.ndim != 2:
-            raise UsageError(f"audio must be (n,) or (n, channels), not {samples.shape}")
-        if not np.isfinite(samples).all():
-            raise UsageError("the audio has samples that are not finite")
+        samples = as_samples(audio)
         channels = samples.shape[1]
         source = SourceFormat(
             sample_rate,
@@ -127,9 +123,8 @@ class Codec:
             first_pass.write(samples)
             allocation = first_pass.close()
         file = io.BytesIO()
-        encoder = self.encoder(file, source, settings, allocation)
-        encoder.write(samples)
-        encoder.close()
+        with self.encoder(file, source, settings, allocation) as encoder:
+            encoder.write(samples)
         return file.getvalue()
 
     def decode(
@@ -183,6 +178,7 @@ class Codec:
         Raises:
             UsageError: The settings cannot be met.
         """
+        adapt_to_fork(self.model.device, self._process)
         settings = settings or EncoderSettings()
         writer = StreamWriter(file, self._header(source, settings))
         return StreamEncoder(self.model, writer, settings, allocation)
@@ -195,6 +191,7 @@ class Codec:
         """
         if settings.average_kbps is None:
             raise UsageError("a first pass is for an average rate only")
+        adapt_to_fork(self.model.device, self._process)
         return FirstPass(self.model, self._header(source, settings), settings)
 
     def decoder(
@@ -226,6 +223,7 @@ class Codec:
                 f"the stream was encoded with weights {header.fingerprint.hex()[:12]}, "
                 f"but those loaded are {self.fingerprint.hex()[:12]}"
             )
+        adapt_to_fork(self.model.device, self._process)
         return StreamDecoder(self.model, reader, start, duration, conceal, phase_iterations)
 
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:

@@ -79,6 +79,12 @@ class StreamDecoder:
         self.damage: list[DamagedWindow] = []
         self.truncated: str | None = None
 
+    def __enter__(self) -> StreamDecoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass  # the file belongs to the caller
+
     @property
     def frames(self) -> int | None:
         """Samples per channel that will come out; None while that is unknown."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..audio import StreamResampler
 from ..bitstream import LEVEL_BANDS, Header
+from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..model.streaming import ContextStream
 from ..perceptual import PerceptualDistance, PerceptualFeatures
@@ -88,10 +89,10 @@ class ChunkAnalyzer:
             last: Whether the audio ends with them.
 
         Raises:
-            ValueError: The block has another number of channels.
+            UsageError: The block has another number of channels.
         """
         if block.ndim != 2 or block.shape[1] != self._channels:
-            raise ValueError(f"a block must be (n, {self._channels}), not {block.shape}")
+            raise UsageError(f"a block must be (n, {self._channels}), not {block.shape}")
         self.samples += len(block)
         resampled = self._resampler.process(block[:, : self._signals], last)
         frames = self._framer.push(resampled, last)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from ..audio.samples import FloatSamples, as_samples
 from ..bitstream import (
     COPY,
     SILENT,
@@ -22,6 +25,7 @@ from ..bitstream import (
     coded_block,
     intensity_block,
 )
+from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..perceptual import PerceptualDistance
 from .analysis import AnalysisOptions, ChunkAnalyzer
@@ -36,8 +40,6 @@ from .rate.control import (
 from .search.stream_search import StreamSearch
 from .settings import EncoderSettings
 
-Samples = npt.NDArray[np.float32]
-
 
 class StreamEncoder:
     """Encodes blocks of audio to a stream; memory does not grow with the length of the input.
@@ -51,6 +53,7 @@ class StreamEncoder:
         allocation: Result of a `FirstPass` over the same audio with the same settings.
     """
 
+    @torch.inference_mode(False)  # refinement needs gradients
     def __init__(
         self,
         model: CodecModel,
@@ -72,23 +75,51 @@ class StreamEncoder:
             RateControl(settings, header) if allocation is None else FirstPassAllocator(allocation)
         )
         self._unallocated: deque[AnalysedChunk] = deque()
+        self._trailer: Trailer | None = None  # once closed
 
     @property
     def samples(self) -> int:
         """Samples per channel taken so far."""
         return self._analyzer.samples
 
-    def write(self, block: Samples) -> None:
-        """Encode the next samples (n, channels), floats of full scale 1."""
-        self._encode(block, last=False)
+    def write(self, block: Any) -> None:
+        """Encode the next samples.
+
+        Args:
+            block: Floating-point samples of full scale 1, or integers of 8, 16 or 32 bits, which are scaled;
+                an array or a torch tensor. # (n, channels), or (n,) for one channel
+
+        Raises:
+            UsageError: The block cannot be encoded, or the encoder is closed.
+        """
+        if self._trailer is not None:
+            raise UsageError("the encoder is closed")
+        self._encode(as_samples(block), last=False)
 
     def close(self) -> Trailer:
-        """Encode what is left at the end of the audio, and write the trailer."""
-        empty = np.zeros((0, self.writer.header.channels), np.float32)
-        self._encode(empty, last=True)
-        return self.writer.close(self.samples)
+        """Encode what is left at the end of the audio, and write the trailer; the file stays open.
 
-    def _encode(self, block: Samples, last: bool) -> None:
+        Raises:
+            UsageError: The header announces another number of samples.
+        """
+        if self._trailer is None:
+            total = self.writer.header.total_samples
+            if total not in (None, self.samples):
+                raise UsageError(f"{self.samples} samples were written, but {total} were announced")
+            empty = np.zeros((0, self.writer.header.channels), np.float32)
+            self._encode(empty, last=True)
+            self._trailer = self.writer.close(self.samples)
+        return self._trailer
+
+    def __enter__(self) -> StreamEncoder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+    @torch.inference_mode(False)
+    def _encode(self, block: FloatSamples, last: bool) -> None:
         """The whole path of encoding: analyse, allocate, search, pack."""
         analysed = self._analyzer.process(block, last)
         allocated = self._allocate(analysed, last)
@@ -127,9 +158,9 @@ class FirstPass:
         self._analyzer = ChunkAnalyzer(model, PerceptualDistance(model), header, options)
         self._control = RateControl(settings, header, look_ahead=None)
 
-    def write(self, block: Samples) -> None:
-        """Analyse the next samples (n, channels), floats of full scale 1."""
-        for chunk in self._analyzer.process(block):
+    def write(self, block: Any) -> None:
+        """Analyse the next samples; see `StreamEncoder.write`."""
+        for chunk in self._analyzer.process(as_samples(block)):
             self._control.push(chunk)
 
     def close(self) -> RateAllocation:
