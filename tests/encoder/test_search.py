@@ -120,8 +120,8 @@ def test_several_paths_leave_no_more_than_one_and_a_single_one_is_greedy(name):
         mask = quantizer.route(z, wanted)
         errors = []
         for paths in (1, 4, 16):
-            indices, found = search(z, mask, paths)
-            torch.testing.assert_close(quantizer.dequantize(mask, indices), found, rtol=1e-4, atol=1e-4)
+            indices = search(z, mask, paths)
+            found = quantizer.dequantize(mask, indices)
             errors.append((z - found).square().sum().item())
             if paths == 1 and name == "spectral":  # factorised codewords are chosen by angle, not distance
                 assert torch.equal(indices, quantizer.encode(z, mask)[0])

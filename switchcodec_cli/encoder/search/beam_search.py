@@ -30,7 +30,7 @@ class BeamSearch:
         self._matrices = [[_score_matrix(codewords) for codewords in each] for each in self._codewords]
         self._size = len(self._codewords[0][0])
 
-    def __call__(self, z: Tensor, masks: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, z: Tensor, masks: Tensor, width: int) -> Tensor:
         """Search indices for windows.
 
         Args:
@@ -39,13 +39,11 @@ class BeamSearch:
             width: Index sequences kept for each latent frame.
 
         Returns:
-            The indices (B, 1 + Nr, S, T), zeros for experts outside the mask, and the quantized latents
-            (B, T, D).
+            The indices, zeros for experts outside the mask. # (B, 1 + Nr, S, T)
         """
-        batch, frames, dimension = z.shape
+        batch, frames, _ = z.shape
         stages = len(self._codewords[0])
         indices = torch.zeros(batch, len(self._codewords), stages, frames, dtype=torch.long, device=z.device)
-        quantized = torch.empty_like(z)
         for window, experts in enumerate(masks.tolist()):
             used = [0, *(number for number, chosen in enumerate(experts, 1) if chosen)]
             # the beam's state: residual r, -1, and (|z|^2 - |r|^2) / 2
@@ -58,8 +56,7 @@ class BeamSearch:
                     chosen = torch.cat([_pick(chosen, parent), index[..., None]], -1)
             best = state[..., -1].argmax(1, keepdim=True)  # (T, 1)
             indices[window, used] = _pick(chosen, best)[:, 0].mT.unflatten(0, (-1, stages))
-            quantized[window] = z[window] - _pick(state, best)[:, 0, :dimension]
-        return indices, quantized
+        return indices
 
 
 def _score_matrix(codewords: Tensor) -> Tensor:

@@ -149,9 +149,10 @@ class ChunkSearch:
             chosen = coded[:, span]
             blocks, block_masks = windows[chosen], masks[:, span][chosen]  # (n, F, D), (n, Nr)
             if self._beam_search is not None:
-                found, quantized = self._beam_search(blocks, block_masks, self._preset.beam_width)
+                found = self._beam_search(blocks, block_masks, self._preset.beam_width)
             else:
-                found, quantized = self._quantizer.encode(blocks, block_masks)
+                found, _ = self._quantizer.encode(blocks, block_masks)
+            quantized = self._quantizer.dequantize(block_masks, found)
             piece = windows.clone()
             piece[chosen] = quantized
             start = span.start * self._size
