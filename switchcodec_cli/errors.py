@@ -1,14 +1,14 @@
-"""Errors that a user can cause, each with the exit code the command line returns for it."""
+"""Errors with a message of one line for the user, each with the exit code of the command line."""
 
 
 class SwcError(Exception):
-    """Base of every error with a one-line message meant for the user."""
+    """Base class of all errors that are reported to the user without a traceback."""
 
     exit_code = 1
 
 
 class UsageError(SwcError):
-    """The request itself makes no sense (an impossible rate, contradicting options)."""
+    """The request cannot be met: an unattainable rate, options that exclude each other, an existing output."""
 
     exit_code = 2
 
@@ -20,7 +20,7 @@ class BadInputError(SwcError):
 
 
 class WeightsError(SwcError):
-    """Weights are missing, malformed, or not the ones a stream was made with."""
+    """Weights are missing or malformed, or the stream was encoded with other weights."""
 
     exit_code = 4
 

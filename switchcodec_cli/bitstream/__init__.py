@@ -1,28 +1,34 @@
-"""The `.swc` container: parameters, packets, reading, writing, rates and reports.
+"""The `.swc` container: parameters, packets, reading, writing, rates and inspection.
 
-Needs numpy alone: neither torch nor the model is imported.  The format is specified in bitstream_spec.md.
+The format is specified in bitstream_spec.md. This package needs numpy and bitarray; it imports neither torch
+nor the model.
 """
 
 from .bit_budget import BitBudget
 from .errors import TruncatedError
-from .header import ChannelCoding, Header, RateMode
+from .header import ChannelCoding, Header, RateMode, header_bytes
 from .inspection import Problem, Report, Summary, inspect, verify
+from .intensity import LEVEL_BANDS, LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, level_gains
 from .masks import mask_of_rank, rank_of_mask
-from .packet import COPY, SILENT, Block, BlockKind, Window, coded_block, intensity_block, level_gains
-from .parameters import LEVEL_BANDS, LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, StreamParameters
+from .modes import BlockKind, BlockMode, coded_modes
+from .parameters import StreamParameters
 from .rates import (
     Rate,
     all_splits,
     attainable_rates,
     format_kbps,
+    keeps_constant_rate,
     largest_experts,
     nominal_kbps,
     real_kbps,
     split_experts,
     total_kbps,
 )
-from .reader import DamagedWindow, StreamReader
-from .trailer import Trailer
+from .raw_packet import DamagedWindow
+from .reader import StreamReader
+from .tags import check_tags
+from .trailer import Trailer, trailer_bytes
+from .window import COPY, SILENT, Block, Window, coded_block, intensity_block
 from .writer import StreamWriter
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "BitBudget",
     "Block",
     "BlockKind",
+    "BlockMode",
     "ChannelCoding",
     "DamagedWindow",
     "Header",
@@ -52,10 +59,14 @@ __all__ = [
     "Window",
     "all_splits",
     "attainable_rates",
+    "check_tags",
     "coded_block",
+    "coded_modes",
     "format_kbps",
+    "header_bytes",
     "inspect",
     "intensity_block",
+    "keeps_constant_rate",
     "largest_experts",
     "level_gains",
     "mask_of_rank",
@@ -64,5 +75,6 @@ __all__ = [
     "real_kbps",
     "split_experts",
     "total_kbps",
+    "trailer_bytes",
     "verify",
 ]

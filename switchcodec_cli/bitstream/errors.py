@@ -1,4 +1,4 @@
-"""Errors of the container beyond those of the package."""
+"""Errors of the container format."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ..errors import BadInputError
 
 
 class TruncatedError(BadInputError):
-    """The stream ends before its trailer; ``windows`` windows came before."""
+    """The stream ends before the end of its trailer."""
 
-    def __init__(self, message: str, windows: int) -> None:
-        super().__init__(message)
-        self.windows = windows
+
+class PacketDamage(Exception):
+    """The content of a packet breaks a rule of the format; the message says which one."""

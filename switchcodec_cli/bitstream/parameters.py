@@ -1,4 +1,4 @@
-"""Codec parameters that decide how a packet is parsed, and the bit counts that follow from them."""
+"""Codec parameters that a reader needs to parse packets, and the bit counts that follow from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from math import comb
 import numpy as np
 
 from ..errors import UsageError
+from .intensity import LEVELS_BITS
+from .modes import BlockKind, BlockMode, coded_modes
 
 MAX_SAMPLE_RATE = 768_000
 MIN_CODEC_RATE = 1000
@@ -19,36 +21,30 @@ MAX_CODEBOOKS_PER_QUANTIZER = 8
 MAX_CODEBOOK_SIZE = 65_536
 MAX_WINDOW_SAMPLES = 1 << 22
 MAX_PACKET_BYTES = 1 << 18
-MAX_TOTAL_SAMPLES = 1 << 43  # so that total x rate fits in 63 bits
+MAX_TOTAL_SAMPLES = 1 << 43  # so that total × rate fits in 63 bits
 MAX_PACKETS = (1 << 31) - 1
 PACKET_CRC_BYTES = 2
 
-# Levels of a panned signal against the other one, one for each band of the spectrum.
-LEVEL_BITS = 5
-LEVEL_EDGES = (200, 400, 800, 1600, 3200, 6400, 12800)  # Hz, between the bands
-LEVEL_BANDS = len(LEVEL_EDGES) + 1
-LEVELS_BITS = LEVEL_BITS * LEVEL_BANDS
-LEVEL_STEP, LEVEL_UNITY = 1.5, 24  # dB a step; the level that leaves a band as it is. Level 0 is silence
-
 
 def bits_for(count: int) -> int:
-    """Least number of bits that tell ``count`` values apart: ceil(log2 count), 0 for a single value."""
+    """Bits that distinguish ``count`` values: ceil(log2(count)), 0 for a single value."""
     return (count - 1).bit_length()
 
 
 @dataclass(frozen=True)
 class StreamParameters:
-    """What a reader must know about the codec to parse packets.
+    """Codec parameters of a stream.
 
-    Raises UsageError if a value is outside the limits of the format.
+    Raises:
+        UsageError: a value is outside the limits of the format.
     """
 
     sample_rate: int  # of the codec, Hz
     hop: int  # samples per latent frame
     frames_per_window: int
-    experts: int  # number of experts the router chooses from
+    experts: int  # Nr, the number of experts the router chooses from
     codebook_size: int  # entries per codebook
-    codebooks_per_quantizer: int = 1  # stages of the cascade inside each quantizer
+    codebooks_per_quantizer: int = 1
 
     def __post_init__(self) -> None:
         limits = (
@@ -62,132 +58,166 @@ class StreamParameters:
         )
         for name, value, low, high in limits:
             check_range(name, value, low, high)
-        check_range("largest packet in bytes", self.packet_bytes((self.experts,) * 2), 1, MAX_PACKET_BYTES)
+        with_all_experts = self.packet_bytes(coded_modes([self.experts] * 2))
+        check_range("largest packet in bytes", with_all_experts, 1, MAX_PACKET_BYTES)
 
-    # Codes that open a packet; 0..experts are numbers of chosen experts.
+    # Mode fields
 
     @cached_property
-    def code_bits(self) -> int:
-        """Bits of one code: it tells apart 0..experts, silent, copy, panned, short prefix and end."""
-        return bits_for(self.experts + 6)
+    def _modes(self) -> tuple[BlockMode, ...]:
+        """All modes of a block; the position of each is the value of its mode field."""
+        derived = (BlockKind.SILENT, BlockKind.COPY, BlockKind.INTENSITY)
+        return coded_modes(range(self.experts + 1)) + tuple(map(BlockMode, derived))
+
+    @cached_property
+    def _mode_fields(self) -> dict[BlockMode, int]:
+        return {mode: field for field, mode in enumerate(self._modes)}
+
+    @cached_property
+    def mode_bits(self) -> int:
+        """Width of a mode field: it distinguishes all modes, the short-window prefix and the trailer."""
+        return bits_for(len(self._modes) + 2)
 
     @property
-    def silent_code(self) -> int:
-        return self.experts + 1
+    def short_window_field(self) -> int:
+        """Value of the mode field that opens the packet of a short window."""
+        return len(self._modes)
 
-    @property
-    def copy_code(self) -> int:
-        return self.experts + 2
+    def mode_field(self, mode: BlockMode) -> int:
+        """Value of the mode field of a block.
 
-    @property
-    def intensity_code(self) -> int:
-        return self.experts + 3
+        Raises:
+            ValueError: no block of these parameters can have this mode.
+        """
+        if mode not in self._mode_fields:
+            raise ValueError(f"no block can be {mode}")
+        return self._mode_fields[mode]
 
-    @property
-    def short_code(self) -> int:
-        return self.experts + 4
+    def mode_of_field(self, field: int) -> BlockMode:
+        """The mode that a mode field announces.
 
-    @property
-    def end_code(self) -> int:
-        """All ones: no packet starts with it, the trailer does."""
-        return (1 << self.code_bits) - 1
+        Raises:
+            ValueError: the value is reserved.
+        """
+        if not 0 <= field < len(self._modes):
+            raise ValueError(f"mode field {field} is reserved")
+        return self._modes[field]
+
+    def mode_error(self, modes: Sequence[BlockMode]) -> str | None:
+        """Why these modes, one per signal, cannot be in one packet; None if they can."""
+        coded = [mode.kind is BlockKind.CODED for mode in modes]
+        for signal, mode in enumerate(modes):
+            if mode not in self._mode_fields:
+                return f"no block can be {mode}"
+            other_is_coded = any(coded[:signal] + coded[signal + 1 :])
+            if mode.kind is BlockKind.COPY and (signal == 0 or not other_is_coded):
+                return "only the second signal can be a copy, and only of a coded one"
+            if mode.kind is BlockKind.INTENSITY and not other_is_coded:
+                return "intensity stereo needs the other signal to be coded"
+        return None
+
+    def all_modes(self, signals: int) -> list[tuple[BlockMode, ...]]:
+        """All combinations of modes that a packet can have, in ascending order of their mode fields."""
+        combinations = product(self._modes, repeat=signals)
+        return [modes for modes in combinations if self.mode_error(modes) is None]
+
+    # Bits and bytes; ``frames`` is the number of latent frames in the window, None for a full one
 
     @cached_property
     def frame_bits(self) -> int:
-        """Bits of the number of frames in the prefix of a short window."""
+        """Width of the number of frames in the prefix of a short window."""
         return bits_for(self.frames_per_window)
 
     @cached_property
     def index_bits(self) -> int:
-        """Bits of one codebook index."""
+        """Width of one codebook index."""
         return bits_for(self.codebook_size)
 
-    def code_flaw(self, codes: Sequence[int]) -> str | None:
-        """Why these codes, one per signal, may not stand in a packet; None where they may."""
-        for signal, code in enumerate(codes):
-            if not 0 <= code <= self.intensity_code:
-                return f"code {code} may not stand here"
-            others = [other for number, other in enumerate(codes) if number != signal]
-            coded = any(other <= self.experts for other in others)
-            if code == self.copy_code and (signal == 0 or not coded):
-                return "a copy of nothing"
-            if code == self.intensity_code and not coded:
-                return "levels of nothing"
-        return None
-
-    def all_codes(self, signals: int) -> list[tuple[int, ...]]:
-        """All codes that a packet may have."""
-        every = product(range(self.intensity_code + 1), repeat=signals)
-        return [codes for codes in every if self.code_flaw(codes) is None]
-
-    def rank_bits(self, chosen: int) -> int:
-        """Bits of the rank of a mask with ``chosen`` experts."""
-        return bits_for(comb(self.experts, chosen))
+    def rank_bits(self, experts: int) -> int:
+        """Width of the rank of a mask of so many experts."""
+        return bits_for(comb(self.experts, experts))
 
     def quantizer_bits(self, frames: int) -> int:
-        """Bits of one quantizer's indices over ``frames`` frames."""
+        """Bits of the indices of one quantizer."""
         return self.codebooks_per_quantizer * self.index_bits * frames
 
-    def side_bits(self, codes: Sequence[int], frames: int | None = None) -> int:
-        """Bits of a packet beside the indices: short prefix, codes, mask ranks and levels."""
-        bits = len(codes) * self.code_bits
+    def side_bits(self, modes: Sequence[BlockMode], frames: int | None = None) -> int:
+        """Bits of a packet before its indices: short-window prefix, mode fields, mask ranks and levels."""
+        bits = len(modes) * self.mode_bits
         if frames is not None and frames < self.frames_per_window:
-            bits += self.code_bits + self.frame_bits
-        bits += LEVELS_BITS * sum(code == self.intensity_code for code in codes)
-        return bits + sum(self.rank_bits(code) for code in codes if code <= self.experts)
+            bits += self.mode_bits + self.frame_bits
+        for kind, experts in modes:
+            if kind is BlockKind.CODED:
+                bits += self.rank_bits(experts)
+            elif kind is BlockKind.INTENSITY:
+                bits += LEVELS_BITS
+        return bits
 
-    def payload_bits(self, codes: Sequence[int], frames: int | None = None) -> int:
+    def payload_bits(self, modes: Sequence[BlockMode], frames: int | None = None) -> int:
         """Bits of all indices of a packet."""
-        quantizers = sum(1 + code for code in codes if code <= self.experts)
+        quantizers = sum(1 + experts for kind, experts in modes if kind is BlockKind.CODED)
         return quantizers * self.quantizer_bits(self.frames_per_window if frames is None else frames)
 
-    def packet_bytes(self, codes: Sequence[int], frames: int | None = None) -> int:
-        """Size of a packet with these codes, one per signal, padding and CRC included.
+    def packet_bytes(self, modes: Sequence[BlockMode], frames: int | None = None) -> int:
+        """Size of a packet with these modes, one per signal, padding and CRC included."""
+        return _packet_bytes(self, tuple(modes), frames)
 
-        ``frames`` is the number of frames when the window is a short one.
+    def packet_bytes_of_fields(self, fields: np.ndarray) -> np.ndarray:
+        """Sizes of the packets of many full windows.
+
+        Args:
+            fields: mode fields that may occur together  # (N, signals)
+
+        Returns:
+            Sizes in bytes  # (N,)
         """
-        return packet_bytes_for(self, tuple(codes), frames)
-
-    def packet_bytes_of(self, codes: np.ndarray) -> np.ndarray:
-        """Sizes of full packets in bytes for an array of valid codes.  codes: (N, signals) → (N,)."""
-        per_code = np.zeros(1 << self.code_bits, np.int64)
-        for code in range(self.intensity_code + 1):
-            per_code[code] = self.side_bits((code,)) + self.payload_bits((code,))
-        return -(-per_code[codes].sum(axis=1) // 8) + PACKET_CRC_BYTES
+        bits_of_field = np.array(
+            [self.side_bits((mode,)) + self.payload_bits((mode,)) for mode in self._modes], np.int64
+        )
+        bits: np.ndarray = bits_of_field[fields].sum(axis=1)
+        return -(-bits // 8) + PACKET_CRC_BYTES
 
     # Time
 
     @property
     def window_samples(self) -> int:
-        """Samples of a full window at the codec's rate."""
+        """Samples of a full window at the rate of the codec."""
         return self.hop * self.frames_per_window
 
     @property
     def window_seconds(self) -> float:
-        """Length of a full window."""
+        """Duration of a full window."""
         return self.window_samples / self.sample_rate
 
+    def window_start(self, index: int) -> float:
+        """Start of a window in seconds."""
+        return index * self.window_samples / self.sample_rate
+
     def frames_in(self, total_samples: int, original_rate: int) -> int:
-        """Latent frames of a recording of ``total_samples`` at ``original_rate``."""
+        """Latent frames of a recording of ``total_samples`` samples at ``original_rate`` Hz."""
         codec_samples = -(-total_samples * self.sample_rate // original_rate)
         return -(-codec_samples // self.hop)
 
     def windows_in(self, frames: int) -> int:
-        """Windows, the last perhaps short, that hold ``frames`` frames."""
+        """Windows, the last one perhaps short, that hold ``frames`` latent frames."""
         return -(-frames // self.frames_per_window)
 
+    def frames_in_window(self, index: int, frames: int) -> int:
+        """Latent frames in window ``index`` of a stream of ``frames`` latent frames."""
+        return max(0, min(frames - index * self.frames_per_window, self.frames_per_window))
+
     def last_frames_of(self, frames: int) -> int:
-        """Frames in the last window of ``frames`` frames; 0 if there is none."""
-        return frames - max(self.windows_in(frames) - 1, 0) * self.frames_per_window
+        """Latent frames in the last window of a stream of ``frames`` latent frames; 0 if there is none."""
+        return self.frames_in_window(max(self.windows_in(frames) - 1, 0), frames)
 
 
 @lru_cache(maxsize=4096)
-def packet_bytes_for(parameters: StreamParameters, codes: tuple[int, ...], frames: int | None) -> int:
-    bits = parameters.side_bits(codes, frames) + parameters.payload_bits(codes, frames)
+def _packet_bytes(parameters: StreamParameters, modes: tuple[BlockMode, ...], frames: int | None) -> int:
+    bits = parameters.side_bits(modes, frames) + parameters.payload_bits(modes, frames)
     return -(-bits // 8) + PACKET_CRC_BYTES
 
 
-def check_range(name: str, value: int, low: int, high: int) -> None:
+def check_range(name: str, value: object, low: int, high: int) -> None:
     """Raises UsageError unless ``value`` is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise UsageError(f"{name} must be an integer from {low} to {high}, not {value!r}")

@@ -1,0 +1,140 @@
+"""Reading the packets of a stream one after the other (section 7.2 of the specification)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Generator
+
+import numpy as np
+
+from ..errors import BadInputError
+from .byte_source import ByteSource
+from .errors import PacketDamage
+from .header import MAGIC, Header
+from .packet import MODES_BYTES, crc_matches, parse_modes
+from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
+from .resynchronisation import Resynchroniser, truncated_after
+from .trailer import MARKER, WRONG_PACKETS_CRC, Trailer, read_trailer, unpack_table
+
+
+class ForwardReader:
+    """Reads all packets and the trailer of a stream whose header has been read."""
+
+    def __init__(self, header: Header, source: ByteSource) -> None:
+        self._header, self._source = header, source
+        self._resynchroniser = Resynchroniser(header, source)
+        self._log = _PacketLog(header)
+
+    def packets(self) -> Generator[RawPacket | DamagedWindow, None, Trailer]:
+        """Yields all packets and returns the trailer.
+
+        Raises:
+            BadInputError: the stream is truncated, the packet behind a damaged one cannot be found, the
+                trailer is damaged or contradicts the packets, or something follows it.
+        """
+        while not self._at_trailer():
+            self._check_another_packet_allowed()
+            packet, size = self._next_packet()
+            self._log.add(packet, self._source.take(size))
+            yield packet
+        packets = self._log.packets
+        trailer = read_trailer(self._header, self._source.take, range(packets, packets + 1))
+        self._log.check_trailer(trailer)
+        self._check_end_of_file()
+        return trailer
+
+    def _at_trailer(self) -> bool:
+        start = self._source.peek(len(MARKER))
+        if start == MARKER:
+            return True
+        if MARKER.startswith(start):  # shorter than the marker: the file ends here
+            raise truncated_after(self._header, self._log.packets)
+        return False
+
+    def _check_another_packet_allowed(self) -> None:
+        packets, parameters = self._log.packets, self._header.parameters
+        if packets and self._log.last_frames < parameters.frames_per_window:
+            start = parameters.window_start(packets - 1)
+            raise BadInputError(f"window {packets - 1} at {start:.3f} s is short but is not the last")
+        if packets == self._header.window_count:
+            raise BadInputError(f"no trailer follows the {packets} windows that the header announces")
+
+    def _next_packet(self) -> tuple[RawPacket | DamagedWindow, int]:
+        """The packet at the position of the source, which is not taken, and its size."""
+        index, expected_frames = self._log.packets, self._expected_frames()
+        claimed = self._claimed_size()
+        if claimed is not None:
+            data = self._source.peek(claimed)
+            if len(data) == claimed and crc_matches(index, data):
+                return check_packet(self._header, index, data, expected_frames), claimed
+        extent = self._resynchroniser.find_end(index, claimed)
+        frames = expected_frames or extent.frames or self._header.parameters.frames_per_window
+        reason = "damaged mode fields" if claimed is None else "wrong checksum"
+        return damaged_window(self._header, index, frames, reason), extent.size
+
+    def _claimed_size(self) -> int | None:
+        """Size of the next packet according to its mode fields; None if they are damaged."""
+        parameters = self._header.parameters
+        try:
+            frames, modes = parse_modes(parameters, self._header.signals, self._source.peek(MODES_BYTES))
+        except PacketDamage:
+            return None
+        return parameters.packet_bytes(modes, frames)
+
+    def _expected_frames(self) -> int | None:
+        """Latent frames of the next window; None if the header does not give the total."""
+        if self._header.total_samples is None:
+            return None
+        frames = self._header.frames_in(self._header.total_samples)
+        return self._header.parameters.frames_in_window(self._log.packets, frames)
+
+    def _check_end_of_file(self) -> None:
+        following = self._source.peek(len(MAGIC))
+        if following == MAGIC:
+            raise BadInputError("another stream follows the trailer; .swc files cannot be concatenated")
+        if following:
+            raise BadInputError("something follows the trailer")
+
+
+class _PacketLog:
+    """What is needed of all packets to check the trailer: one byte per signal and window."""
+
+    UNKNOWN = 0xFF  # for the mode fields of a damaged packet; no mode field is that wide
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._crc = 0
+        self._damaged = False
+        self._mode_fields = bytearray()
+        self.packets = 0
+        self.last_frames = 0  # latent frames in the last window so far
+
+    def add(self, packet: RawPacket | DamagedWindow, data: bytes) -> None:
+        """Adds a packet and its bytes."""
+        if isinstance(packet, RawPacket):
+            self._mode_fields += bytes(map(self._header.parameters.mode_field, packet.modes))
+        else:
+            self._mode_fields += bytes([self.UNKNOWN] * self._header.signals)
+            self._damaged = True
+        self._crc = zlib.crc32(data, self._crc)
+        self.packets += 1
+        self.last_frames = packet.frames
+
+    def check_trailer(self, trailer: Trailer) -> None:
+        """Raises BadInputError where the trailer contradicts the packets."""
+        if self.last_frames != trailer.last_frames:
+            raise BadInputError(
+                f"the last window has {self.last_frames} frames, but the trailer says {trailer.last_frames}"
+            )
+        fields = np.frombuffer(bytes(self._mode_fields), np.uint8).reshape(-1, self._header.signals)
+        sound = fields[:, 0] != self.UNKNOWN
+        if trailer.packet_bytes:
+            full = fields[:-1][sound[:-1]]
+            if (self._header.parameters.packet_bytes_of_fields(full) != trailer.packet_bytes).any():
+                raise BadInputError("the packets do not have the common size that the trailer gives")
+        else:
+            table = unpack_table(self._header, trailer.table, 0, trailer.packets)
+            if (table != fields)[sound].any():
+                raise BadInputError("the trailer's table contradicts the packets")
+        if not self._damaged and self._crc != trailer.packets_crc:
+            raise BadInputError(WRONG_PACKETS_CRC)

@@ -1,0 +1,123 @@
+"""Positions of the packets of a stream, as its trailer gives them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ..errors import BadInputError
+from .header import Header
+from .modes import BlockMode
+from .parameters import StreamParameters
+from .trailer import Trailer, unpack_table
+
+NO_FIT = "the packets do not fill the space between header and trailer"
+
+
+class PacketPositions(ABC):
+    """Where each packet lies, relative to the first one."""
+
+    @abstractmethod
+    def locate(self, index: int) -> tuple[int, int]:
+        """Offset in bytes from the first packet, and size, of packet ``index``."""
+
+    @abstractmethod
+    def modes_match(self, index: int, modes: Sequence[BlockMode]) -> bool:
+        """Whether the trailer allows packet ``index`` to have these modes."""
+
+
+def packet_positions(header: Header, trailer: Trailer, area: int) -> PacketPositions:
+    """Positions of the packets that fill the ``area`` bytes between the header and the trailer.
+
+    Raises:
+        BadInputError: packets as the trailer describes them do not fill the area exactly.
+    """
+    if trailer.packet_bytes:
+        return CommonSizePositions(header, trailer, area)
+    return TablePositions(header, trailer, area)
+
+
+class CommonSizePositions(PacketPositions):
+    """Packets that all have the same size, except perhaps the last one."""
+
+    def __init__(self, header: Header, trailer: Trailer, area: int) -> None:
+        self._size = trailer.packet_bytes
+        self._last = trailer.packets - 1
+        self._last_size = area - self._last * self._size
+        fits = self._size in header.packet_sizes()
+        if not fits or self._last_size not in header.packet_sizes(trailer.last_frames):
+            raise BadInputError(NO_FIT)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """See PacketPositions."""
+        return index * self._size, self._last_size if index == self._last else self._size
+
+    def modes_match(self, index: int, modes: Sequence[BlockMode]) -> bool:
+        """See PacketPositions; without a table any modes match."""
+        return True
+
+
+class TablePositions(PacketPositions):
+    """Packets whose sizes follow from the table of mode fields.
+
+    Only one block of the table is unpacked at a time.
+    """
+
+    BLOCK = 4096  # packets; a multiple of 8, so that blocks of the table start at whole bytes
+
+    def __init__(self, header: Header, trailer: Trailer, area: int) -> None:
+        self._header, self._trailer = header, trailer
+        self._block = lru_cache(maxsize=1)(self._unpack_block)
+        self._starts = [0]  # offset of the first packet of each block
+        for number in range(-(-trailer.packets // self.BLOCK)):
+            self._starts.append(self._starts[-1] + int(self._block(number).offsets[-1]))
+        if self._starts[-1] != area:
+            raise BadInputError(NO_FIT)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """See PacketPositions."""
+        number, place = divmod(index, self.BLOCK)
+        start, end = map(int, self._block(number).offsets[place : place + 2])
+        return self._starts[number] + start, end - start
+
+    def modes_match(self, index: int, modes: Sequence[BlockMode]) -> bool:
+        """See PacketPositions."""
+        number, place = divmod(index, self.BLOCK)
+        fields: list[int] = self._block(number).mode_fields[place].tolist()
+        return fields == [self._header.parameters.mode_field(mode) for mode in modes]
+
+    def _unpack_block(self, number: int) -> _TableBlock:
+        parameters, trailer = self._header.parameters, self._trailer
+        first = number * self.BLOCK
+        last = min(first + self.BLOCK, trailer.packets)
+        fields = unpack_table(self._header, trailer.table, first, last)
+        for distinct in np.unique(fields, axis=0).tolist():
+            _modes_of_fields(parameters, distinct)
+        sizes = parameters.packet_bytes_of_fields(fields)
+        if last == trailer.packets:
+            sizes[-1] = parameters.packet_bytes(
+                _modes_of_fields(parameters, fields[-1].tolist()), trailer.last_frames
+            )
+        return _TableBlock(fields, np.concatenate([[0], np.cumsum(sizes)]))
+
+
+@dataclass(frozen=True)
+class _TableBlock:
+    mode_fields: np.ndarray  # (packets, signals)
+    offsets: np.ndarray  # (packets + 1,) in bytes from the first packet of the block
+
+
+def _modes_of_fields(parameters: StreamParameters, fields: Sequence[int]) -> tuple[BlockMode, ...]:
+    """The modes of a row of the table. Raises BadInputError if no packet can have them."""
+    try:
+        modes = tuple(map(parameters.mode_of_field, fields))
+    except ValueError as error:
+        raise BadInputError(f"invalid table in the trailer: {error}") from None
+    error_text = parameters.mode_error(modes)
+    if error_text:
+        raise BadInputError(f"invalid table in the trailer: {error_text}")
+    return modes
