@@ -188,7 +188,7 @@ class StreamDecoder:
             if block.kind is BlockKind.INTENSITY:
                 if codec.model.config.backbone != "spectral":
                     raise BadInputError(
-                        "panned windows can be decoded by weights of the spectral backbone only"
+                        "intensity stereo can be decoded by weights of the spectral backbone only"
                     )
                 gain = level_gains(block.levels)
             if source.kind is BlockKind.SILENT:

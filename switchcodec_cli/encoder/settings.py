@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..bitstream import RateMode, StreamParameters, attainable_rates, format_kbps, largest_experts
+from ..bitstream import (
+    RateMode,
+    StreamParameters,
+    attainable_rates,
+    coded_modes,
+    format_kbps,
+    largest_experts,
+)
 from ..errors import UsageError
 
 DEFAULT_KBPS = 2.67
@@ -89,7 +96,7 @@ class EncoderSettings:
 
         Raises UsageError where even the smallest packet with sound in it is above the ceiling.
         """
-        most = parameters.packet_bytes((parameters.experts,) * signals)
+        most = parameters.packet_bytes(coded_modes([parameters.experts] * signals))
         ceiling = self.max_kbps
         if self.constant and self.experts is None:
             ceiling = DEFAULT_KBPS if self.kbps is None else self.kbps

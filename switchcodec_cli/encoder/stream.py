@@ -13,6 +13,7 @@ from ..bitstream import (
     COPY,
     SILENT,
     Block,
+    BlockKind,
     Header,
     StreamWriter,
     Trailer,
@@ -139,14 +140,15 @@ class StreamEncoder:
                 self.writer.write(Window(indices.shape[-1], tuple(blocks)))
 
     def _block(self, code: int, mask: np.ndarray, indices: np.ndarray, levels: np.ndarray) -> Block:
-        if code == self.codec.parameters.silent_code:
+        kind = self.codec.parameters.mode_of_field(code).kind
+        if kind is BlockKind.SILENT:
             return SILENT
-        if code == self.codec.parameters.copy_code:
+        if kind is BlockKind.COPY:
             return COPY
-        if code == self.codec.parameters.intensity_code:
-            return intensity_block(levels)
+        if kind is BlockKind.INTENSITY:
+            return intensity_block(levels.tolist())
         experts = np.flatnonzero(mask)
-        return coded_block(tuple(experts), indices[[0, *(experts + 1)]])
+        return coded_block(tuple(experts.tolist()), indices[[0, *(experts + 1)]])
 
 
 class FirstPass:

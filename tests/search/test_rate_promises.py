@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from switchcodec_cli.bitstream import (
     COPY,
     SILENT,
+    BlockKind,
+    BlockMode,
     ChannelCoding,
     Header,
     StreamParameters,
@@ -93,11 +95,12 @@ def stream(wanted, runs, signals=1, seed=0, look_ahead=WHOLE, last_frames=FRAMES
 
 
 def block(code, frames):
-    if code == PARAMETERS.silent_code:
+    kind = PARAMETERS.mode_of_field(code).kind
+    if kind is BlockKind.SILENT:
         return SILENT
-    if code == PARAMETERS.copy_code:
+    if kind is BlockKind.COPY:
         return COPY
-    if code == PARAMETERS.intensity_code:
+    if kind is BlockKind.INTENSITY:
         return intensity_block([24] * 8)
     return coded_block(tuple(range(code)), np.zeros((1 + code, 2, frames), np.uint16))
 
@@ -107,8 +110,8 @@ def least_bytes(runs, signals, last_frames):
     data, _, _ = stream(EncoderSettings(quality=0.0), [(level, n) for level, n in runs], signals, 0, WHOLE,
                         last_frames)  # fmt: skip
     reader = StreamReader(io.BytesIO(data))
-    sizes = [PARAMETERS.packet_bytes(tuple(min(code, 0) if code <= 8 else code for code in codes), frames)
-             for codes, frames in ((w.codes(PARAMETERS), w.frames) for w in reader.windows())]  # fmt: skip
+    sizes = [PARAMETERS.packet_bytes([BlockMode(mode.kind) for mode in w.modes], w.frames)
+             for w in reader.windows()]  # fmt: skip
     return reader.header_bytes + sum(sizes) + reader.trailer.size
 
 
@@ -148,7 +151,7 @@ def test_no_window_is_above_the_ceiling(runs, most, signals, mode):
     wanted = EncoderSettings(**{mode: value}, max_kbps=most)
     data, _, _ = stream(wanted, [*runs, (-3.0, 5)], signals)
     sizes = [
-        PARAMETERS.packet_bytes(window.codes(PARAMETERS), window.frames)
+        PARAMETERS.packet_bytes(window.modes, window.frames)
         for window in StreamReader(io.BytesIO(data)).windows()
     ]
     assert 8e-3 * max(sizes) / PARAMETERS.window_seconds <= most
@@ -164,7 +167,7 @@ def test_more_quality_or_rate_never_takes_experts_away(runs, signals, seed):
 
 def test_silence_costs_a_few_bytes():
     data, codes, seconds = stream(EncoderSettings(average_kbps=2.0), [(-110.0, 600)])
-    assert (codes == PARAMETERS.silent_code).all()
+    assert (codes == PARAMETERS.mode_field(BlockMode(BlockKind.SILENT))).all()
     assert 8e-3 * len(data) / seconds < 0.04
 
 

@@ -195,7 +195,7 @@ def test_packets_of_any_size_are_found_again(channels, rate):
     samples = sound(8, channels, rate)
     samples[: rate // 2] *= 1e-5
     data = this.encode(samples, rate, quality=4.0, effort=0)
-    sizes = {this.parameters.packet_bytes(window.codes(this.parameters)) for window in windows_of(data)}
+    sizes = {this.parameters.packet_bytes(window.modes) for window in windows_of(data)}
     assert len(sizes) > 3
     reader = StreamReader(io.BytesIO(data))
     assert list(reader.windows(9, 14)) == windows_of(data)[9:14]
@@ -217,7 +217,7 @@ def test_silence_takes_a_few_bytes_and_is_silent(options):
     data = this.encode(samples, 16000, effort=1, **options)
     windows = windows_of(data)[17:]
     assert len(windows) == 8 and all(window.blocks[0].kind is BlockKind.SILENT for window in windows)
-    assert this.parameters.packet_bytes(windows[0].codes(this.parameters)) <= 4
+    assert this.parameters.packet_bytes(windows[0].modes) <= 4
     audio, _ = this.decode(data)
     assert not audio[int(16000 * 5.8) :].any() and audio[: 16000 * 2].any()
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...bitstream import StreamParameters
-from ...bitstream.header import keeps_constant_rate
+from ...bitstream import BlockKind, BlockMode, StreamParameters, keeps_constant_rate
 
 _BISECTIONS = 60
 
@@ -21,7 +20,7 @@ class Choices:
     """All choices for a window, with their sizes."""
 
     parameters: StreamParameters
-    codes: np.ndarray  # (O, signals), the codes of the packets
+    codes: np.ndarray  # (O, signals), mode fields of the packets
     sizes: np.ndarray  # (O,) bytes of a full window's packet
 
     @classmethod
@@ -29,13 +28,14 @@ class Choices:
         cls, parameters: StreamParameters, signals: int, experts_total: int | None, most_bytes: int
     ) -> Choices:
         """Those that keep a constant rate of `experts_total` (None: any), and packets of `most_bytes`."""
-        codes = [
-            codes
-            for codes in parameters.all_codes(signals)
-            if keeps_constant_rate(parameters, experts_total, codes)
-            and parameters.packet_bytes(codes) <= most_bytes
+        choices = [
+            modes
+            for modes in parameters.all_modes(signals)
+            if keeps_constant_rate(parameters, experts_total, modes)
+            and parameters.packet_bytes(modes) <= most_bytes
         ]
-        sizes = np.array([parameters.packet_bytes(each) for each in codes], np.int64)
+        sizes = np.array([parameters.packet_bytes(each) for each in choices], np.int64)
+        codes = [[parameters.mode_field(mode) for mode in modes] for modes in choices]
         return cls(parameters, np.array(codes, np.int64).reshape(-1, signals), sizes)
 
     def possible(self, silent: np.ndarray, same: np.ndarray, panned: np.ndarray) -> np.ndarray:
@@ -44,12 +44,16 @@ class Choices:
         panned (signals, W): which signal, if any, is a panned version of the other one. Returns (W, O).
         """
         parameters = self.parameters
-        wanted = np.where(silent, parameters.silent_code, 0)  # 0 stands for any number of experts
+        silent_field, copy_field, intensity_field = (
+            parameters.mode_field(BlockMode(kind))
+            for kind in (BlockKind.SILENT, BlockKind.COPY, BlockKind.INTENSITY)
+        )
+        wanted = np.where(silent, silent_field, 0)  # 0 stands for any number of experts
         heard = ~silent.any(0)
         for signal in range(len(silent)):
-            wanted[signal, panned[signal] & heard] = parameters.intensity_code
+            wanted[signal, panned[signal] & heard] = intensity_field
         if len(silent) == 2:
-            wanted[:, same & heard] = np.array([[0], [parameters.copy_code]])
+            wanted[:, same & heard] = np.array([[0], [copy_field]])
         kinds = np.where(self.codes <= parameters.experts, 0, self.codes)  # (O, signals)
         return (kinds[None] == wanted.T[:, None]).all(2)
 
@@ -63,7 +67,7 @@ class Choices:
         # silent signals cost nothing; what is derived from the other signal fares as that does
         padded = np.pad(tables, ((0, 0), (0, 0), (0, 1)))
         for signal, codes in enumerate(self.codes.T):
-            derived = codes > self.parameters.silent_code
+            derived = codes > self.parameters.mode_field(BlockMode(BlockKind.SILENT))
             other = np.minimum(self.codes[:, -1 - signal], experts + 1)
             own = padded[signal][:, np.where(derived, experts + 1, codes)]
             total += np.where(derived, padded[-1 - signal][:, other], own)
@@ -74,7 +78,8 @@ class Choices:
         sizes = np.repeat(self.sizes[None], windows, 0)
         if windows and last_frames < self.parameters.frames_per_window:
             sizes[-1] = [
-                self.parameters.packet_bytes(tuple(each), last_frames) for each in self.codes.tolist()
+                self.parameters.packet_bytes(tuple(map(self.parameters.mode_of_field, each)), last_frames)
+                for each in self.codes.tolist()
             ]
         return sizes
 

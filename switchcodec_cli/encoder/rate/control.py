@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...bitstream import Header, RateMode
-from ...bitstream.header import encode_header
-from ...bitstream.trailer import CLOSE_BYTES, FIXED_BYTES, table_bytes
+from ...bitstream import Header, RateMode, coded_modes, header_bytes, trailer_bytes
 from ..settings import EncoderSettings
 from .allocation import Choices, at_price, within_budget
 
@@ -46,11 +44,10 @@ class RateControl:
         self.parameters, self.look_ahead = header.parameters, look_ahead
         most = settings.most_bytes(header.parameters, header.signals)
         self.choices = Choices.of(header.parameters, header.signals, header.experts_total, most)
-        self.container = len(encode_header(header)) + FIXED_BYTES + CLOSE_BYTES
         self.waiting: deque[_Waiting] = deque()
         self.windows = self.frames = 0  # in all chunks so far
         # of a short window that may follow, with what it adds to the trailer
-        self.reserve = header.parameters.packet_bytes((0,) * header.signals, 1) + 8
+        self.reserve = header.parameters.packet_bytes(coded_modes([0] * header.signals), 1) + 8
         self.spent = 0  # bytes of packets decided on
 
     def push(self, chunk: Chunk) -> list[np.ndarray]:
@@ -93,7 +90,7 @@ class RateControl:
         """
         if not count:
             return []
-        container = self.container + table_bytes(self.header, self.windows)
+        container = header_bytes(self.header) + trailer_bytes(self.header, self.windows)
         budget = self.settings.average_kbps * 125 * seconds - container - reserve - self.spent
         distortion = np.concatenate([each.distortion for each in self.waiting])
         sizes = np.concatenate([each.sizes for each in self.waiting])
