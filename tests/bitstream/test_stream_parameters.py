@@ -99,7 +99,7 @@ def test_frames_of_each_window() -> None:
         ({"codebook_size": 65537}, "codebook size"),
         ({"codebooks_per_quantizer": 9}, "codebooks"),
         ({"hop": 65535, "frames_per_window": 65}, "samples per window"),
-        ({"hop": 1, "frames_per_window": 65535}, "largest packet"),
+        ({"hop": 1, "frames_per_window": 65535}, "packet with all experts"),
         ({"hop": 10.0}, "hop"),
     ],
 )

@@ -212,7 +212,10 @@ def make_cases() -> None:
         "hop_zero": ({"hop": 0}, "hop"),
         "frames_zero": ({"frames": 0}, "frames per window"),
         "window_huge": ({"hop": 65535, "frames": 65535}, "samples per window"),
-        "packet_huge": ({"hop": 1, "frames": 65535, "largest_index": 65535, "stages": 8}, "largest packet"),
+        "packet_huge": (
+            {"hop": 1, "frames": 65535, "largest_index": 65535, "stages": 8},
+            "packet with all experts",
+        ),
         "experts_33": ({"experts": 33}, "experts"),
         "stages_zero": ({"stages": 0}, "codebooks per quantizer"),
         "stages_9": ({"stages": 9}, "codebooks per quantizer"),
