@@ -30,11 +30,10 @@ def shares(folder: Path) -> np.ndarray:
             summary = inspect(file)
         if summary.problems:
             raise UsageError(f"{path}: {summary.problems[0]}")
-        coded = summary.codes <= summary.header.parameters.experts
         if windows and summary.expert_use.shape[1] != np.size(used):
             raise UsageError(f"{path}: another number of experts than in the files before")
         used = used + summary.expert_use.sum(axis=0)
-        windows += int(coded.sum())
+        windows += summary.coded_blocks
     return np.asarray(used) / max(windows, 1)
 
 

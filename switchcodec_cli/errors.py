@@ -8,7 +8,7 @@ class SwcError(Exception):
 
 
 class UsageError(SwcError):
-    """The request cannot be met: an unattainable rate, options that exclude each other, an existing output."""
+    """The request cannot be met: an unattainable rate, conflicting options, an existing output file."""
 
     exit_code = 2
 

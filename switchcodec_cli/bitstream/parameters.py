@@ -59,7 +59,7 @@ class StreamParameters:
         for name, value, low, high in limits:
             check_range(name, value, low, high)
         with_all_experts = self.packet_bytes(coded_modes([self.experts] * 2))
-        check_range("largest packet in bytes", with_all_experts, 1, MAX_PACKET_BYTES)
+        check_range("size of a packet with all experts", with_all_experts, 1, MAX_PACKET_BYTES)
 
     # Mode fields
 

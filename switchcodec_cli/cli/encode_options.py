@@ -106,7 +106,7 @@ def parse_tags(entries: tuple[str, ...]) -> dict[str, str]:
     """`K=V` entries as a mapping. Raises UsageError."""
     if not entries:
         return {}
-    from ..bitstream.header import encode_tags
+    from ..bitstream import check_tags
 
     tags: dict[str, str] = {}
     for entry in entries:
@@ -114,7 +114,7 @@ def parse_tags(entries: tuple[str, ...]) -> dict[str, str]:
         check_usage(equals, f"--tag {entry!r}: write it as KEY=VALUE")
         check_usage(key not in tags, f"--tag {key!r} is given twice")
         tags[key] = value
-    encode_tags(tuple(tags.items()))
+    check_tags(tags.items())
     return tags
 
 

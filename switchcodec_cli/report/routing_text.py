@@ -63,14 +63,12 @@ def routing_picture(summary: Summary, width: int, plain: bool = False) -> Iterat
 
 def mask_text(summary: Summary, window: int, signal: int) -> str:
     """One block in a line of text: the experts in use, or why there are none."""
-    parameters, code = summary.header.parameters, summary.codes[window, signal]
-    if code > parameters.intensity_code:
+    from ..bitstream import BlockKind
+
+    modes = summary.modes[window]
+    if modes is None:
         return "damaged"
-    if code == parameters.silent_code:
-        return "silent"
-    if code == parameters.copy_code:
-        return "copy"
-    if code == parameters.intensity_code:
-        return "panned"
+    if modes[signal].kind is not BlockKind.CODED:
+        return modes[signal].kind.value
     experts = np.flatnonzero(summary.masks[window, signal])
     return f"shared{''.join(f'+{expert}' for expert in experts)}"

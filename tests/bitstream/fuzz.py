@@ -1,4 +1,4 @@
-"""Random mutations of streams against the parser: nothing but a clean error may come of them.
+"""Reads random mutations of streams: the only errors must be BadInputError with one line of text.
 
 python tests/bitstream/fuzz.py --seconds 60 [--seed 0]    (where the package is installed)
 """
@@ -27,17 +27,17 @@ from switchcodec_cli.bitstream import (
 )
 from switchcodec_cli.errors import BadInputError
 
-INTERESTING = [0, 1, 2, 3, 0x3F, 0x40, 0x7F, 0x80, 0xFE, 0xFF]
+INTERESTING_BYTES = [0, 1, 2, 3, 0x3F, 0x40, 0x7F, 0x80, 0xFE, 0xFF]
 
 
-def seeds(rng: np.random.Generator) -> list[bytes]:
-    """Sound streams of many kinds to start from."""
+def valid_streams(rng: np.random.Generator) -> list[bytes]:
+    """Valid streams of all channel codings and rate modes, to be mutated."""
     streams = []
     for coding in ChannelCoding:
         for mode in RateMode:
             experts = int(rng.choice([0, 1, 4, 8, 32]))
-            frames, entries, stages = rng.integers(1, 9), rng.choice([2, 5, 16, 1024]), rng.integers(1, 4)
-            parameters = StreamParameters(8000, 10, int(frames), experts, int(entries), int(stages))
+            frames, entries, codebooks = rng.integers(1, 9), rng.choice([2, 5, 16, 1024]), rng.integers(1, 4)
+            parameters = StreamParameters(8000, 10, int(frames), experts, int(entries), int(codebooks))
             total = int(rng.integers(0, 600))
             known = total if rng.random() < 0.5 else None
             tags = (("title", "x"),) if rng.random() < 0.3 else ()
@@ -49,7 +49,7 @@ def seeds(rng: np.random.Generator) -> list[bytes]:
 
 
 def mutate(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
-    """A few random changes; at times the checksums of header and trailer are made right again."""
+    """One to four random changes; often the CRCs of header and trailer are then corrected."""
     changed = bytearray(data)
     for _ in range(int(rng.integers(1, 5))):
         at = int(rng.integers(0, len(changed) + 1))
@@ -57,7 +57,7 @@ def mutate(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
         if kind == 0 and at < len(changed):
             changed[at] ^= 1 << int(rng.integers(8))
         elif kind == 1 and at < len(changed):
-            changed[at] = int(rng.choice(INTERESTING))
+            changed[at] = int(rng.choice(INTERESTING_BYTES))
         elif kind == 2:
             del changed[at : at + int(rng.integers(1, 20))]
         elif kind == 3:
@@ -68,7 +68,7 @@ def mutate(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
         elif kind == 5:
             other = others[rng.integers(len(others))]
             changed[at:] = other[int(rng.integers(0, len(other))) :]
-        else:  # the header above all
+        else:  # mostly in the header
             changed[min(at, 59, len(changed) - 1) if changed else 0 : at + 1] = rng.bytes(1)
     if rng.random() < 0.7 and len(changed) >= 64:
         changed[60:64] = struct.pack("<I", zlib.crc32(changed[:60]))
@@ -81,7 +81,7 @@ def mutate(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
 
 
 def check(data: bytes) -> bool:
-    """Reads ``data`` in every way; returns whether it is a sound stream.  Raises on any misbehaviour."""
+    """Reads ``data`` in all ways; returns whether it is a sound stream. Raises if the reader misbehaves."""
     reports = [verify(io.BytesIO(data)), verify(Pipe(data, 100))]
     for file in (io.BytesIO(data), Pipe(data, 100)):
         count = 0
@@ -105,15 +105,15 @@ def check(data: bytes) -> bool:
 
 
 def fuzz(seconds: float, seed: int) -> tuple[int, int]:
-    """Runs for a time; returns the number of inputs and how many of them were sound streams."""
+    """Runs for some time; returns the number of inputs and how many of them were sound streams."""
     rng = np.random.default_rng(seed)
-    pool = seeds(rng)
+    pool = valid_streams(rng)
     assert all(check(data) for data in pool)
     inputs = sound = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if inputs % 2000 == 1999:
-            pool = seeds(rng)
+            pool = valid_streams(rng)
         data = mutate(pool[rng.integers(len(pool))], pool, rng)
         inputs += 1
         try:
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     inputs, sound = fuzz(options.seconds, options.seed)
-    print(f"{inputs} inputs tried, {sound} of them still sound streams, no misbehaviour")
+    print(f"{inputs} inputs, {sound} of them still sound streams, no misbehaviour")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Random streams for the tests of the container."""
+"""Random streams, and files to read them from, for the tests of the container."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from switchcodec_cli.bitstream import (
     Header,
     RateMode,
     StreamParameters,
+    StreamReader,
     StreamWriter,
+    Trailer,
     Window,
     all_splits,
     coded_block,
@@ -27,14 +29,14 @@ FINGERPRINT = bytes(range(16))
 SMALL = StreamParameters(
     sample_rate=8000, hop=10, frames_per_window=4, experts=4, codebook_size=16, codebooks_per_quantizer=1
 )
-SHIPPED = StreamParameters(44100, 512, 86, 8, 1024)
+LARGE = StreamParameters(44100, 512, 86, 8, 1024)  # windows of one second, as in practice
 
 
 class Pipe(io.RawIOBase):
-    """A file that cannot seek and gives few bytes at a time."""
+    """A file that cannot seek and returns at most ``limit`` bytes per call."""
 
-    def __init__(self, data: bytes, most: int = 1000) -> None:
-        self._data, self._at, self._most = data, 0, most
+    def __init__(self, data: bytes, limit: int = 1000) -> None:
+        self._data, self._at, self._limit = data, 0, limit
 
     def readable(self) -> bool:
         return True
@@ -43,7 +45,7 @@ class Pipe(io.RawIOBase):
         return False
 
     def read(self, size: int = -1) -> bytes:
-        count = self._most if size < 0 else min(size, self._most)
+        count = self._limit if size < 0 else min(size, self._limit)
         part = self._data[self._at : self._at + count]
         self._at += len(part)
         return part
@@ -65,11 +67,11 @@ class CountingFile(io.BytesIO):
         return data
 
 
-def random_block(parameters: StreamParameters, chosen: int, frames: int, rng: np.random.Generator) -> Block:
-    """A coded block with random experts and indices."""
-    experts = tuple(sorted(rng.choice(parameters.experts, chosen, replace=False).tolist()))
-    shape = (1 + chosen, parameters.codebooks_per_quantizer, frames)
-    return coded_block(experts, rng.integers(0, parameters.codebook_size, shape))
+def random_block(parameters: StreamParameters, count: int, frames: int, rng: np.random.Generator) -> Block:
+    """A coded block with random indices of ``count`` random experts."""
+    mask = tuple(sorted(rng.choice(parameters.experts, count, replace=False).tolist()))
+    shape = (1 + count, parameters.codebooks_per_quantizer, frames)
+    return coded_block(mask, rng.integers(0, parameters.codebook_size, shape))
 
 
 def make_header(
@@ -81,7 +83,7 @@ def make_header(
     original_rate: int | None = None,
     tags: tuple[tuple[str, str], ...] = (),
 ) -> Header:
-    """A header with everything else filled in."""
+    """A header with defaults for all fields."""
     return Header(
         parameters=parameters,
         fingerprint=FINGERPRINT,
@@ -97,26 +99,26 @@ def make_header(
 
 
 def random_windows(
-    header: Header, total: int, rng: np.random.Generator, silence: float = 0.0
+    header: Header, total: int, rng: np.random.Generator, derived: float = 0.0
 ) -> list[Window]:
-    """Windows for ``total`` samples, a share ``silence`` of the later blocks silent, copied or panned."""
+    """Windows for ``total`` samples; after the first, a share ``derived`` of the blocks is not coded."""
     parameters, signals = header.parameters, header.signals
     frames = header.frames_in(total)
-    windows = []
+    windows: list[Window] = []
     while frames:
         here = min(frames, parameters.frames_per_window)
         frames -= here
         if header.experts_total is None:
-            chosen = rng.integers(0, parameters.experts + 1, signals).tolist()
+            counts = rng.integers(0, parameters.experts + 1, signals).tolist()
         else:
             splits = all_splits(header.experts_total, parameters, signals)
-            chosen = splits[rng.integers(len(splits))]
-        blocks = [random_block(parameters, count, here, rng) for count in chosen]
-        if windows and rng.random() < silence:
+            counts = splits[rng.integers(len(splits))]
+        blocks = [random_block(parameters, count, here, rng) for count in counts]
+        if windows and rng.random() < derived:
             blocks[0] = SILENT
-        if signals == 2 and windows and rng.random() < silence:
-            derived = [COPY, intensity_block(rng.integers(0, 32, LEVEL_BANDS))]
-            blocks[1] = derived[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
+        if signals == 2 and windows and rng.random() < derived:
+            choices = [COPY, intensity_block(rng.integers(0, 32, LEVEL_BANDS).tolist())]
+            blocks[1] = choices[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
         windows.append(Window(here, tuple(blocks)))
     return windows
 
@@ -133,9 +135,21 @@ def write_stream(header: Header, windows: list[Window], total: int) -> bytes:
 
 
 def make_stream(
-    total: int, header: Header | None = None, seed: int = 0, silence: float = 0.0
+    total: int, header: Header | None = None, seed: int = 0, derived: float = 0.0
 ) -> tuple[bytes, list[Window]]:
-    """A stream of ``total`` samples and the windows in it."""
+    """A stream of ``total`` samples and the windows in it; see random_windows."""
     header = header or make_header()
-    windows = random_windows(header, total, np.random.default_rng(seed), silence)
+    windows = random_windows(header, total, np.random.default_rng(seed), derived)
     return write_stream(header, windows, total), windows
+
+
+def trailer_of(data: bytes) -> Trailer:
+    """The trailer of a sound stream."""
+    trailer = StreamReader(io.BytesIO(data)).trailer
+    assert trailer is not None
+    return trailer
+
+
+def packet_sizes_of(data: bytes) -> list[int]:
+    """Sizes of the packets of a sound stream."""
+    return [len(packet.data) for packet in StreamReader(io.BytesIO(data)).packets()]

@@ -1,17 +1,17 @@
-"""Every flipped bit and every cut is noticed, and costs no more than it must."""
+"""Every flipped bit and every truncation is noticed, and no more windows than necessary are lost."""
 
 from __future__ import annotations
 
 import io
+from typing import BinaryIO
 
 import pytest
-from streams import SMALL, Pipe, make_header, make_stream
+from streams import SMALL, Pipe, make_header, make_stream, packet_sizes_of, trailer_of
 
 from switchcodec_cli.bitstream import (
     ChannelCoding,
     DamagedWindow,
     RateMode,
-    StreamParameters,
     StreamReader,
     TruncatedError,
     Window,
@@ -30,112 +30,120 @@ STREAMS = {
 }
 
 
-def read(file) -> tuple[list[Window | DamagedWindow], SwcError | None]:
+def read(file: BinaryIO) -> tuple[list[Window | DamagedWindow], SwcError | None]:
     """All windows and the error at the end, if any."""
-    got = []
+    windows = []
     try:
         for window in StreamReader(file):
-            got.append(window)
+            windows.append(window)
     except BadInputError as error:
-        return got, error
-    return got, None
+        return windows, error
+    return windows, None
 
 
 @pytest.fixture(params=STREAMS)
-def stream(request) -> tuple[bytes, list[Window], int, int]:
-    """Bytes, windows, where the packets start and where the trailer starts."""
-    total, header, silence = STREAMS[request.param]
-    data, windows = make_stream(total, header, silence=silence)
+def stream(request: pytest.FixtureRequest) -> tuple[bytes, list[Window], int, int]:
+    """Bytes, windows, and the positions of the packets and of the trailer."""
+    total, header, derived = STREAMS[request.param]
+    data, windows = make_stream(total, header, derived=derived)
     reader = StreamReader(io.BytesIO(data))
-    return data, windows, reader.header_bytes, len(data) - reader.trailer.size
+    return data, windows, reader.header_bytes, len(data) - trailer_of(data).size
 
 
-def test_every_flipped_bit(stream) -> None:
+def test_every_flipped_bit(stream: tuple[bytes, list[Window], int, int]) -> None:
     data, windows, start, end = stream
-    sizes = [len(packet.data) for packet in StreamReader(io.BytesIO(data)).packets()]
-    owner = [number for number, size in enumerate(sizes) for _ in range(size)]
+    owner = [index for index, size in enumerate(packet_sizes_of(data)) for _ in range(size)]
     for bit in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         at = bit // 8
         for file in (io.BytesIO(flipped), Pipe(flipped)):
-            got, error = read(file)
+            found, error = read(file)
             if at < start:
                 assert error is not None
-                assert got == []
+                assert found == []
                 continue
             if at >= end:
                 assert error is not None
-                assert [window for window in got if isinstance(window, Window)] == windows
+                assert [window for window in found if isinstance(window, Window)] == windows
                 continue
             bad = owner[at - start]
-            for number, window in enumerate(got):
-                assert isinstance(window, DamagedWindow) or (number != bad and window == windows[number])
-            if isinstance(file, io.BytesIO):  # the trailer tells the sizes: exactly one window is lost
+            for index, window in enumerate(found):
+                assert isinstance(window, DamagedWindow) or (index != bad and window == windows[index])
+            if isinstance(file, io.BytesIO):  # the trailer gives the sizes: exactly one window is lost
                 assert error is None
-                assert [i for i, window in enumerate(got) if isinstance(window, DamagedWindow)] == [bad]
-                assert len(got) == len(windows)
-                assert got[bad].frames == windows[bad].frames
+                assert [i for i, window in enumerate(found) if isinstance(window, DamagedWindow)] == [bad]
+                assert len(found) == len(windows)
+                assert found[bad].frames == windows[bad].frames
             else:
-                assert error is not None or isinstance(got[bad], DamagedWindow)
+                assert error is not None or isinstance(found[bad], DamagedWindow)
 
 
-def test_every_truncation(stream) -> None:
-    data, windows, start, _ = stream
-    sizes = [len(packet.data) for packet in StreamReader(io.BytesIO(data)).packets()]
-    ends = [start + sum(sizes[: number + 1]) for number in range(len(sizes))]
+def test_every_truncation(stream: tuple[bytes, list[Window], int, int]) -> None:
+    data, windows, start, end = stream
+    sizes = packet_sizes_of(data)
+    ends = [start + sum(sizes[: index + 1]) for index in range(len(sizes))]
     for length in range(len(data)):
-        whole = sum(end <= length for end in ends)
+        complete = sum(packet_end <= length for packet_end in ends)
         for file in (io.BytesIO(data[:length]), Pipe(data[:length])):
-            got, error = read(file)
-            assert got == windows[:whole]
+            found, error = read(file)
+            assert found == windows[:complete]
             if length == 0:
                 assert str(error) == "the file is empty"
+                continue
+            assert isinstance(error, TruncatedError)
+            if length < start:
+                assert "ends within its" in str(error)
+            elif length < end + 4:
+                assert f"ends after {complete} " in str(error)
             else:
-                assert isinstance(error, TruncatedError)
-                assert error.windows == whole
+                assert "ends within its trailer" in str(error)
         if length > start:
             summary = inspect(io.BytesIO(data[:length]))
-            assert summary.windows == whole
+            assert summary.windows == complete
             assert len(summary.problems) == 1
 
 
-def test_anything_behind_the_end(stream) -> None:
+def test_bytes_behind_the_trailer(stream: tuple[bytes, list[Window], int, int]) -> None:
     data, windows, _, _ = stream
     for behind, words in [(b"\0", "follows"), (b"garbage" * 99, "follows"), (data, "another stream")]:
         for file in (io.BytesIO(data + behind), Pipe(data + behind)):
-            got, error = read(file)
-            assert got == windows
+            found, error = read(file)
+            assert found == windows
             assert words in str(error)
 
 
-def test_every_inserted_or_removed_byte(stream) -> None:
+def test_every_inserted_or_removed_byte(stream: tuple[bytes, list[Window], int, int]) -> None:
     data, _, start, end = stream
     for at in range(start, end):
         for changed in (data[:at] + data[at + 1 :], data[:at] + b"\x55" + data[at:]):
             for file in (io.BytesIO(changed), Pipe(changed)):
-                report = verify(file)
-                assert not report.ok
+                assert not verify(file).ok
 
 
 def test_header_of_another_stream() -> None:
     data, _ = make_stream(190)
-    other, _ = make_stream(190, make_header(mode=RateMode.QUALITY))
-    three = make_header(experts_total=3)
-    wrong, _ = make_stream(190, three)
-    assert verify(io.BytesIO(other[:64] + data[64:])).ok  # a constant stream is a legal quality stream
-    report = verify(io.BytesIO(wrong[:64] + data[64:]))
+    quality, _ = make_stream(190, make_header(mode=RateMode.QUALITY))
+    header = make_header(experts_total=3)
+    three, _ = make_stream(190, header)
+    assert verify(io.BytesIO(quality[:64] + data[64:])).ok  # packets of a constant rate are legal there
+    report = verify(io.BytesIO(three[:64] + data[64:]))
     assert {problem.reason for problem in report.problems} == {
-        "its codes break the constant 3 experts per window"
+        "its number of experts breaks the constant rate of 3 per window"
     }
-    assert SMALL.windows_in(three.frames_in(190)) == report.damaged == 5
+    assert SMALL.windows_in(header.frames_in(190)) == report.damaged == 5
 
 
-def test_search_behind_damage_is_bounded() -> None:
-    """Packets that all seem damaged, each with hundreds of sizes to try."""
-    parameters = StreamParameters(44100, 512, 86, 32, 65536, 4)
-    header = make_header(parameters, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY)
-    start = make_stream(0, header)[0][:64]
-    got, error = read(Pipe(start + b"\x82\x08" * 500_000, 1 << 16))
-    assert all(isinstance(window, DamagedWindow) for window in got)
-    assert "too much damage" in str(error)
+def test_swapped_and_repeated_packets() -> None:
+    data, _ = make_stream(40 * 6)
+    size = trailer_of(data).packet_bytes
+    packets = [data[64 + index * size : 64 + (index + 1) * size] for index in range(6)]
+    trailer = data[64 + 6 * size :]
+    for order, bad in [([0, 2, 1, 3, 4, 5], [1, 2]), ([0, 1, 1, 3, 4, 5], [2])]:
+        changed = data[:64] + b"".join(packets[index] for index in order) + trailer
+        for file in (io.BytesIO(changed), Pipe(changed)):
+            found = list(StreamReader(file))
+            assert [i for i, window in enumerate(found) if isinstance(window, DamagedWindow)] == bad
+    missing = data[:64] + b"".join(packets[:5]) + trailer
+    assert not verify(io.BytesIO(missing)).ok
+    assert not verify(Pipe(missing)).ok

@@ -1,4 +1,4 @@
-"""The picture of the experts' use is drawn from what the streams hold."""
+"""examples/expert_use.py: the shares of the experts in a folder of streams."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def test_shares_are_those_of_the_streams(tmp_path, capsys):
         (tmp_path / kind).mkdir()
         used, blocks = [0] * 4, 0
         for seed in seeds:
-            data, windows = make_stream(800, make_header(experts_total=2), seed, silence=0.3)
+            data, windows = make_stream(800, make_header(experts_total=2), seed, derived=0.3)
             (tmp_path / kind / f"{seed}.swc").write_bytes(data)
             for window in windows:
                 for block in window.blocks:
-                    blocks += block.indices is not None
+                    blocks += block.kind.value == "coded"
                     for expert in block.experts:
                         used[expert] += 1
         counted[kind] = " ".join(f"{count / blocks:.2f}" for count in used)
@@ -38,6 +38,6 @@ def test_shares_are_those_of_the_streams(tmp_path, capsys):
     ]
 
 
-def test_a_folder_without_streams_is_refused(tmp_path, capsys):
+def test_folder_without_streams_is_refused(tmp_path, capsys):
     assert expert_use.main([str(tmp_path), "-o", str(tmp_path / "use.png")]) == 2
     assert "no folders with .swc files" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer; run fuzz.py by hand for a long one."""
+"""A short run of the fuzzer, and arbitrary bytes; run fuzz.py by hand for longer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams import Pipe, make_stream
 
 from switchcodec_cli.bitstream import verify
 
-START = make_stream(190)[0][:64]
+HEADER = make_stream(190)[0][:64]
 
 
 def test_random_mutations() -> None:
@@ -21,13 +21,13 @@ def test_random_mutations() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
-def test_arbitrary_bytes(data: bytes, headed: bool) -> None:
-    assert not check(START + data if headed else data)
+def test_arbitrary_bytes(data: bytes, with_header: bool) -> None:
+    assert not check(HEADER + data if with_header else data)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=120))
 def test_arbitrary_packets_are_never_sound(data: bytes) -> None:
-    whole = START + data
-    assert not verify(io.BytesIO(whole)).ok
-    assert not verify(Pipe(whole)).ok
+    stream = HEADER + data
+    assert not verify(io.BytesIO(stream)).ok
+    assert not verify(Pipe(stream)).ok

@@ -1,4 +1,4 @@
-"""From experts to kbps and back."""
+"""Rates of numbers of experts, and the rule of a constant rate."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import SHIPPED
+from streams import LARGE
 
 from switchcodec_cli.bitstream import (
+    BlockKind,
+    BlockMode,
     StreamParameters,
     all_splits,
     attainable_rates,
+    coded_modes,
     format_kbps,
+    keeps_constant_rate,
     largest_experts,
     nominal_kbps,
     real_kbps,
     split_experts,
     total_kbps,
 )
-from switchcodec_cli.bitstream.header import keeps_constant_rate
 from switchcodec_cli.errors import UsageError
 
-CASCADE = StreamParameters(44100, 1024, 43, 8, 1024, 2)
+TWO_CODEBOOKS = StreamParameters(44100, 1024, 43, 8, 1024, 2)
+SILENT, COPY, INTENSITY = map(BlockMode, (BlockKind.SILENT, BlockKind.COPY, BlockKind.INTENSITY))
 
 
-@pytest.mark.parametrize("parameters", [SHIPPED, CASCADE])
-def test_real_rates_stay_under_the_nominal_ones(parameters: StreamParameters) -> None:
+@pytest.mark.parametrize("parameters", [LARGE, TWO_CODEBOOKS])
+def test_real_rates_are_below_nominal_rates(parameters: StreamParameters) -> None:
     rates = attainable_rates(parameters, 1)
     labels = ["0.89", "1.78", "2.67", "3.56", "4.44", "5.33", "6.22", "7.11", "8.00"]
     assert [f"{rate.nominal_kbps:.2f}" for rate in rates] == labels
@@ -39,66 +43,77 @@ def test_real_rates_stay_under_the_nominal_ones(parameters: StreamParameters) ->
 
 
 @given(st.floats(0.1, 40), st.sampled_from([1, 2]))
-def test_largest_experts_keeps_its_promise(kbps: float, signals: int) -> None:
-    rates = [rate.real_kbps for rate in attainable_rates(SHIPPED, signals)]
+def test_largest_experts_stays_within_the_rate(kbps: float, signals: int) -> None:
+    rates = [rate.real_kbps for rate in attainable_rates(LARGE, signals)]
     if kbps < rates[0]:
         with pytest.raises(UsageError, match="attainable"):
-            largest_experts(kbps, SHIPPED, signals)
+            largest_experts(kbps, LARGE, signals)
         return
-    total = largest_experts(kbps, SHIPPED, signals)
-    for codes in all_splits(total, SHIPPED, signals):
-        assert real_kbps(SHIPPED, codes) <= kbps * (1 + 1e-9)
-    assert total == 8 * signals or total_kbps(SHIPPED, total + 1, signals) > kbps
+    total = largest_experts(kbps, LARGE, signals)
+    for split in all_splits(total, LARGE, signals):
+        assert real_kbps(LARGE, coded_modes(split)) <= kbps * (1 + 1e-9)
+    assert total == 8 * signals or total_kbps(LARGE, total + 1, signals) > kbps
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_asking_for_a_listed_rate_grants_it(signals: int) -> None:
+def test_listed_rates_are_attainable(signals: int) -> None:
     with pytest.raises(UsageError) as caught:
-        largest_experts(0.3, SHIPPED, signals)
+        largest_experts(0.3, LARGE, signals)
     listed = re.findall(r"\d+\.\d\d", str(caught.value))
-    assert [largest_experts(float(rate), SHIPPED, signals) for rate in listed] == list(range(8 * signals + 1))
-    assert listed == [format_kbps(rate.real_kbps) for rate in attainable_rates(SHIPPED, signals)]
+    assert [largest_experts(float(rate), LARGE, signals) for rate in listed] == list(range(8 * signals + 1))
+    assert listed == [format_kbps(rate.real_kbps) for rate in attainable_rates(LARGE, signals)]
 
 
 @pytest.mark.parametrize("kbps", [0.0, -1.0, float("nan"), float("inf")])
-def test_impossible_rates(kbps: float) -> None:
+def test_invalid_rates(kbps: float) -> None:
     with pytest.raises(UsageError, match="positive"):
-        largest_experts(kbps, SHIPPED, 1)
+        largest_experts(kbps, LARGE, 1)
 
 
 def test_splits() -> None:
-    assert split_experts(5, SHIPPED, 2) == (3, 2)
-    assert split_experts(16, SHIPPED, 2) == (8, 8)
-    assert all_splits(15, SHIPPED, 2) == ((7, 8), (8, 7))
-    assert all_splits(2, SHIPPED, 2) == ((0, 2), (1, 1), (2, 0))
+    assert split_experts(5, LARGE, 2) == (3, 2)
+    assert split_experts(16, LARGE, 2) == (8, 8)
+    assert all_splits(15, LARGE, 2) == ((7, 8), (8, 7))
+    assert all_splits(2, LARGE, 2) == ((0, 2), (1, 1), (2, 0))
     for total, signals in [(-1, 1), (9, 1), (17, 2)]:
         with pytest.raises(UsageError, match="experts"):
-            all_splits(total, SHIPPED, signals)
+            all_splits(total, LARGE, signals)
 
 
-def test_nominal_label_is_in_proportion_to_the_bits() -> None:
-    assert nominal_kbps(SHIPPED, 9) == pytest.approx(8)
+def test_nominal_rate_is_proportional_to_the_bits() -> None:
+    assert nominal_kbps(LARGE, 9) == pytest.approx(8)
     assert nominal_kbps(StreamParameters(44100, 512, 86, 8, 2), 9) == pytest.approx(0.8)
 
 
-def test_the_free_shared_quantizer_buys_an_expert_where_the_packet_hardly_grows() -> None:
-    copy, silent, panned = SHIPPED.copy_code, SHIPPED.silent_code, SHIPPED.intensity_code
+def test_one_more_expert_is_allowed_if_the_packet_hardly_grows() -> None:
     for total in range(17):
-        largest = max(SHIPPED.packet_bytes(codes) for codes in all_splits(total, SHIPPED, 2))
-        for codes in [(k, other) for k in range(9) for other in (copy, silent, panned)]:
-            allowed = keeps_constant_rate(SHIPPED, total, codes)
-            assert allowed == keeps_constant_rate(SHIPPED, total, codes[::-1]) or codes[1] == copy
-            if codes[0] <= total:
-                assert allowed
-            elif allowed:
-                assert codes[0] == total + 1
-                assert SHIPPED.packet_bytes(codes) <= 1.02 * largest
-                # so that the nominal label stays above
-                assert real_kbps(SHIPPED, codes) <= nominal_kbps(SHIPPED, total + 2)
-    assert keeps_constant_rate(SHIPPED, 4, (5, copy))  # 4 + 3 bits of rank less than two masks of two
-    assert keeps_constant_rate(SHIPPED, 4, (silent, 5))
-    assert not keeps_constant_rate(SHIPPED, 4, (6, copy))
-    assert keeps_constant_rate(SHIPPED, 1, (2, panned)) and keeps_constant_rate(SHIPPED, 1, (panned, 2))
-    assert not keeps_constant_rate(SHIPPED, 0, (1, panned))  # 40 bits are too much for so small a packet
-    assert not keeps_constant_rate(SHIPPED, 2, (3,))
-    assert keeps_constant_rate(SHIPPED, None, (8, 8))
+        largest = max(LARGE.packet_bytes(coded_modes(split)) for split in all_splits(total, LARGE, 2))
+        for experts in range(9):
+            for other in (COPY, SILENT, INTENSITY):
+                modes = (BlockMode(BlockKind.CODED, experts), other)
+                allowed = keeps_constant_rate(LARGE, total, modes)
+                assert allowed == keeps_constant_rate(LARGE, total, modes[::-1]) or other == COPY
+                if experts <= total:
+                    assert allowed
+                elif allowed:
+                    assert experts == total + 1
+                    assert LARGE.packet_bytes(modes) <= 1.02 * largest
+                    # the real rate stays below the nominal label
+                    assert real_kbps(LARGE, modes) <= nominal_kbps(LARGE, total + 2)
+
+
+@pytest.mark.parametrize(
+    ("total", "modes", "allowed"),
+    [
+        (4, (*coded_modes([5]), COPY), True),  # 4 + 3 bits of rank less than two masks of two
+        (4, (SILENT, *coded_modes([5])), True),
+        (4, (*coded_modes([6]), COPY), False),
+        (1, (*coded_modes([2]), INTENSITY), True),
+        (1, (INTENSITY, *coded_modes([2])), True),
+        (0, (*coded_modes([1]), INTENSITY), False),  # 40 bits are too much for so small a packet
+        (2, coded_modes([3]), False),
+        (None, coded_modes([8, 8]), True),
+    ],
+)
+def test_constant_rate(total: int | None, modes: tuple[BlockMode, ...], allowed: bool) -> None:
+    assert keeps_constant_rate(LARGE, total, modes) == allowed

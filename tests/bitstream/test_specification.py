@@ -1,4 +1,4 @@
-"""The examples and figures of bitstream_spec.md, read out of the document."""
+"""The examples, figures and limits of bitstream_spec.md are those of the package."""
 
 from __future__ import annotations
 
@@ -11,31 +11,47 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams import SHIPPED, Pipe
+from streams import LARGE, Pipe
 
 from switchcodec_cli.bitstream import (
     COPY,
     SILENT,
     Block,
+    BlockKind,
+    BlockMode,
+    StreamParameters,
     StreamReader,
     StreamWriter,
     Window,
     coded_block,
+    coded_modes,
     inspect,
     intensity_block,
+    keeps_constant_rate,
     level_gains,
+    mask_of_rank,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream import header as header_module
+from switchcodec_cli.bitstream import intensity as intensity_module
 from switchcodec_cli.bitstream import parameters as parameters_module
+from switchcodec_cli.bitstream import tags as tags_module
+from switchcodec_cli.bitstream import trailer as trailer_module
+from switchcodec_cli.bitstream.rates import constant_packet_sizes
 
 TEXT = (Path(__file__).parents[2] / "bitstream_spec.md").read_text(encoding="utf-8")
+PROSE = " ".join(TEXT.split())  # without line breaks
 EXAMPLES = re.findall(r"```hex\n(.*?)```\n\n```json\n(.*?)```", TEXT, re.DOTALL)
 LINE = re.compile(r"([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+?) *(?:   (.*))?")
 
 
+def section(heading: str) -> str:
+    """The text from a heading to the next one."""
+    return TEXT[TEXT.index(heading) :].split("\n#")[0]
+
+
 def bytes_of(dump: str) -> tuple[bytes, list[tuple[bytes, str]]]:
-    """The bytes of a dump, and its lines with their notes."""
+    """The bytes of a dump, and its lines with their annotations."""
     data, lines = b"", []
     for line in dump.splitlines():
         match = LINE.fullmatch(line)
@@ -50,6 +66,7 @@ def bytes_of(dump: str) -> tuple[bytes, list[tuple[bytes, str]]]:
 def block_of(signal: object) -> Block:
     if isinstance(signal, str):
         return {"silent": SILENT, "copy": COPY}[signal]
+    assert isinstance(signal, dict)
     if "levels" in signal:
         return intensity_block(signal["levels"])
     return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
@@ -76,11 +93,11 @@ def test_example(dump: str, content: str) -> None:
     writer.close(expected["total_samples"])
     assert file.getvalue() == data
     assert inspect(io.BytesIO(data)).budget.total == 8 * len(data)
-    check_notes(lines)
+    check_annotations(lines)
 
 
-def check_notes(lines: list[tuple[bytes, str]]) -> None:
-    """Numbers and bits that the notes name are those in the bytes."""
+def check_annotations(lines: list[tuple[bytes, str]]) -> None:
+    """Numbers and bits in the annotations are those of the bytes."""
     numbers = 0
     for part, note in lines:
         number = re.fullmatch(r"[a-z :-]+?(?:size - 1 =)? ?(\d+)(?:, [a-z ]+)?", note)
@@ -91,7 +108,7 @@ def check_notes(lines: list[tuple[bytes, str]]) -> None:
         named = re.findall(r"\b[01]{2,}\b", note)
         if note.startswith("table: "):
             assert bits == "".join(named), note
-        elif note.startswith("window "):  # prefix, codes and ranks; behind them stand indices and padding
+        elif note.startswith("window "):  # prefix, mode fields, ranks and levels; then indices and padding
             head = re.findall(r"\b[01]{2,}\b", note if note.endswith("silent") else note.rsplit(";", 2)[0])
             assert bits.startswith("".join(head)) and head, note
     assert numbers >= 17
@@ -102,38 +119,74 @@ def test_check_values() -> None:
     assert f"0x{binascii.crc_hqx(b'123456789', 0xFFFF):04X}" == "0x29B1" and "**0x29B1**" in TEXT
 
 
-def test_worked_figures() -> None:
-    for chosen, words in [
-        (0, "k = 0 takes 4 \\+ 860"),
-        (2, "k = 2 takes 4 \\+ 5 \\+ 2580"),
-        (8, "k = 8 takes 4 \\+ 7740"),
-    ]:
-        match = re.search(words + r"\s+bits, (\d+) bytes", TEXT)
-        assert match and int(match[1]) == SHIPPED.packet_bytes((chosen,))
-    assert SHIPPED.packet_bytes((SHIPPED.silent_code,)) == 3 and "silence takes 3 bytes" in TEXT
-    assert rank_of_mask((2, 5)) == 12 == int("01100", 2) and "the bits `01100`" in TEXT
-    assert rank_of_mask((6, 7)) == 27 and "{6,7} has 6 + 21 = 27" in TEXT
+def test_sizes() -> None:
+    rows = re.findall(r"^\| (k = (\d)|silent) \| ([\d +]+) \| (\d+) \|$", section("### 6.3"), re.MULTILINE)
+    assert [row[0] for row in rows] == ["k = 0", "k = 2", "k = 8", "silent"]
+    for _, count, bits, size in rows:
+        modes = coded_modes([int(count)]) if count else (BlockMode(BlockKind.SILENT),)
+        assert sum(map(int, bits.split(" + "))) == LARGE.side_bits(modes) + LARGE.payload_bits(modes)
+        assert int(size) == LARGE.packet_bytes(modes)
+
+
+def test_largest_packets_of_few_frames() -> None:
+    """Section 4.1: the largest packet is not always that with all experts."""
+    parameters = StreamParameters(8000, 10, 1, 32, 2)
+    sizes = {k: parameters.packet_bytes(coded_modes([k, k])) for k in range(33)}
+    assert max(sizes.values()) > sizes[32]
+
+
+def test_example_of_the_constant_rate() -> None:
+    copy = BlockMode(BlockKind.COPY)
+    example = section("### 4.4")
+    assert "8 + 5 + 5 + 5160 bits, B = 650" in " ".join(example.split())
+    assert LARGE.packet_bytes(coded_modes([2, 2])) == max(constant_packet_sizes(LARGE, 2, 4)) == 650
+    assert "8 + 6 + 5160 bits, b = 649" in " ".join(example.split())
+    assert LARGE.packet_bytes((*coded_modes([5]), copy)) == 649
+    assert keeps_constant_rate(LARGE, 4, (*coded_modes([5]), copy))
+    assert not keeps_constant_rate(LARGE, 4, (*coded_modes([6]), copy))
+
+
+def test_ranks() -> None:
+    rows = re.findall(r"^\| \{(\d), (\d)\} \| .* = (\d+) \| `(\d+)` \|$", section("### 6.4"), re.MULTILINE)
+    assert len(rows) == 3
+    for first, second, rank, bits in rows:
+        assert rank_of_mask((int(first), int(second))) == int(rank) == int(bits, 2)
+        assert mask_of_rank(int(rank), 2, 8) == (int(first), int(second))
+        assert len(bits) == LARGE.rank_bits(2)
 
 
 def test_levels() -> None:
     edges = re.search(r"\| from, Hz \|(.*)\|", TEXT)
-    assert edges and [int(edge) for edge in edges[1].split("|")] == [0, *parameters_module.LEVEL_EDGES]
-    levels = parameters_module.LEVEL_BANDS, parameters_module.LEVEL_BITS, parameters_module.LEVELS_BITS
-    assert levels == (8, 5, 40) and "eight levels of 5 bits" in TEXT and "panned ? 40 : 0" in TEXT
-    named = {0: 0, 24: 1, 1: 10 ** (-34.5 / 20), 31: 10 ** (10.5 / 20)}
-    assert level_gains(tuple(named)) == pytest.approx(tuple(named.values()), rel=1e-12)
-    assert "v = 1 is −34.5 dB" in TEXT and "v = 31 is +10.5 dB" in TEXT
+    assert edges and [int(edge) for edge in edges[1].split("|")] == [0, *intensity_module.LEVEL_EDGES]
+    levels = intensity_module.LEVEL_BANDS, intensity_module.LEVEL_BITS, intensity_module.LEVELS_BITS
+    assert levels == (8, 5, 40)
+    assert "eight levels of 5 bits" in PROSE and "intensity stereo ? 40 : 0" in PROSE
+    gains = {0: 0, 24: 1, 1: 10 ** (-34.5 / 20), 31: 10 ** (10.5 / 20)}
+    assert level_gains(tuple(gains)) == pytest.approx(tuple(gains.values()), rel=1e-12)
+    assert "level 1 is −34.5 dB, level 31 is +10.5 dB" in PROSE
 
 
 def test_header_table_adds_up() -> None:
-    section = TEXT[TEXT.index("### 4.1") : TEXT.index("### 4.2")]
-    rows = [(int(at), int(size)) for at, size in re.findall(r"^\| (\d+) \| (\d+) \|", section, re.MULTILINE)]
+    rows = [
+        (int(at), int(size))
+        for at, size in re.findall(r"^\| (\d+) \| (\d+) \|", section("### 4.1"), re.MULTILINE)
+    ]
     ends = [at + size for at, size in rows]
     assert [at for at, _ in rows] == [0, *ends[:-1]]
     assert ends[-1] == header_module.HEADER_BYTES - 4
 
 
-def test_limits_are_those_of_the_code() -> None:
+def test_trailer_table_adds_up() -> None:
+    rows = [
+        (int(at), int(size))
+        for at, size in re.findall(r"^\| (\d+) \| (\d+) \|", section("## 7. "), re.MULTILINE)
+    ]
+    ends = [at + size for at, size in rows]
+    assert [at for at, _ in rows] == [0, *ends[:-1]]
+    assert ends[-1] == trailer_module.FIXED_BYTES
+
+
+def test_limits() -> None:
     limits = [
         (f"{parameters_module.MIN_CODEC_RATE}..{parameters_module.MAX_SAMPLE_RATE}", "codec sample rate"),
         (f"1..{parameters_module.MAX_SAMPLE_RATE}", "original sample rate"),
@@ -144,7 +197,8 @@ def test_limits_are_those_of_the_code() -> None:
     ]
     for limit, name in limits:
         assert re.search(rf"{name}[^|\n]*\| {re.escape(limit)}", TEXT), name
-    assert f"hop × F ≤ 2^{parameters_module.MAX_WINDOW_SAMPLES.bit_length() - 1}" in TEXT
-    assert f"≤ 2^{parameters_module.MAX_PACKET_BYTES.bit_length() - 1} bytes" in TEXT
-    assert f"≤ 2^{parameters_module.MAX_PACKETS.bit_length()} − 1" in TEXT
-    assert f"{header_module.MIN_TAGS_BYTES}..{header_module.MAX_TAGS_BYTES}" in TEXT
+    assert f"hop × F ≤ 2^{parameters_module.MAX_WINDOW_SAMPLES.bit_length() - 1}" in PROSE
+    assert f"≤ 2^{parameters_module.MAX_PACKET_BYTES.bit_length() - 1} bytes" in PROSE
+    assert f"≤ 2^{parameters_module.MAX_PACKETS.bit_length()} − 1" in PROSE
+    assert f"{tags_module.MIN_TAGS_BYTES}..{tags_module.MAX_TAGS_BYTES}" in PROSE
+    assert f"at most {trailer_module.MAX_EXTRA_BYTES} bytes before its CRC" in PROSE

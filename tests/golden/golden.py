@@ -1,4 +1,4 @@
-"""The golden assets: their configurations, the signals behind them, and the streams that are kept."""
+"""The golden files: model configurations, the recordings that were encoded, and the stored streams."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One kept stream: what was encoded, with which model, at how many experts per signal, at effort 0."""
+    """One stored stream, encoded at effort 0."""
 
     name: str
     model: str
     rate: int
     channels: int
-    experts: int
+    experts: int  # per signal
     frames: int  # samples per channel
 
 
@@ -71,7 +71,7 @@ CASES = (
 
 
 def noise(count: int, seed: int) -> np.ndarray:
-    """Uniform noise in -1..1 by integer arithmetic alone, (count,)."""
+    """Uniform noise in -1..1, computed with integers so that it is the same on all machines  # (count,)"""
     state = np.arange(count, dtype=np.uint64) + np.uint64(seed * 1_000_003 + 1)
     for multiplier in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB):
         state = (state ^ (state >> np.uint64(29))) * np.uint64(multiplier)
@@ -79,7 +79,7 @@ def noise(count: int, seed: int) -> np.ndarray:
 
 
 def voice(frames: int, rate: int, seed: int = 0) -> np.ndarray:
-    """Something like speech: gliding harmonics under moving formants, hiss between them, (frames,)."""
+    """Synthetic speech: harmonics of a varying pitch with moving formants, and noise between  # (frames,)"""
     time = np.arange(frames) / rate
     base = 110 + 23 * (seed % 7)
     pitch = base * (1 + 0.3 * np.sin(2 * np.pi * 0.9 * time + seed))
@@ -98,21 +98,21 @@ def voice(frames: int, rate: int, seed: int = 0) -> np.ndarray:
     return 0.25 * syllables * total + 0.06 * hiss * noise(frames, seed)
 
 
-def signal(case: Case) -> np.ndarray:
-    """What was encoded in a case, (frames, channels) float32."""
+def recording(case: Case) -> np.ndarray:
+    """The audio that was encoded  # (frames, channels) float32"""
     mono = voice(case.frames, case.rate, seed=3)
     if case.channels == 1:
         return mono.astype(np.float32)[:, None]
     audio = np.stack([mono, 0.5 * mono + 0.3 * voice(case.frames, case.rate, seed=5)], 1)
     part = case.frames // 4
-    audio[:part, 1] = audio[:part, 0]  # equal channels: copied windows
+    audio[:part, 1] = audio[:part, 0]  # equal channels: the second is a copy
     audio[part : 2 * part, 0] = 0  # one silent channel
     audio[2 * part : 3 * part] = 0  # both silent
     return audio.astype(np.float32)
 
 
 def describe(path: Path) -> dict[str, object]:
-    """The content of a stream as plain JSON types: every mask with its rank, every index."""
+    """The content of a stream as JSON types: all masks with their ranks, and all indices."""
     with path.open("rb") as file:
         reader = StreamReader(file)
         windows = list(reader.windows())
@@ -132,11 +132,11 @@ def describe(path: Path) -> dict[str, object]:
 
 
 def expected() -> dict[str, dict]:
-    """The kept content of every stream by its name."""
+    """The stored content of each stream by its name."""
     return json.loads(EXPECTED.read_text())
 
 
 def ratio_db(audio: np.ndarray, reference: np.ndarray) -> float:
-    """Signal-to-noise ratio of audio against its reference."""
+    """Signal-to-noise ratio of audio relative to a reference."""
     error = np.square(audio.astype(np.float64) - reference).sum()
     return float(10 * np.log10(np.square(reference, dtype=np.float64).sum() / max(error, 1e-20)))

@@ -1,13 +1,15 @@
-"""Makes the golden assets anew: `python tests/golden/make.py`, or with `--keep-weights` all but the weights.
+"""Creates the golden files.
 
-`--train dac` trains the weights of one backbone only.
+    python tests/golden/make.py                 all files
+    python tests/golden/make.py --train dac     the weights of one backbone, and all streams and audio
+    python tests/golden/make.py --keep-weights  all streams and audio
 
-Once made they are kept for good, and `test_golden.py` holds later versions against them. Make them anew
-only where the meaning of weights or streams changes on purpose:
+`test_golden.py` compares later versions with the stored files. Create them again only if the meaning of
+weights or streams changes on purpose:
 
-- new tensors or configuration fields: the weights (and with them everything else);
-- another search at the encoder: the streams, `--keep-weights`;
-- another phase search: the audio only, `--keep-weights` (the streams come out the same).
+- new tensors or configuration fields: everything;
+- a change of the encoder's search: streams and audio (`--keep-weights`);
+- a change of the decoder: audio (`--keep-weights`; the streams do not change).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from golden import CASES, EXPECTED, FOLDER, MODELS, describe, signal, voice
+from golden import CASES, EXPECTED, FOLDER, MODELS, describe, recording, voice
 
 from switchcodec_cli.api import Codec
 from switchcodec_cli.training.config import (
@@ -38,7 +40,7 @@ STEPS = {"spectral": 900, "dac": 300}
 
 
 def write_audio(folder: Path, rate: int) -> None:
-    """A little audio of every kind to train on."""
+    """Training audio of all kinds."""
     for number in range(12):
         kind = ("speech", "music", "sound")[number % 3]
         audio = voice(6 * rate, rate, seed=10 + number)
@@ -47,7 +49,7 @@ def write_audio(folder: Path, rate: int) -> None:
 
 
 def train(name: str) -> None:
-    """Trains the tiny weights of one backbone."""
+    """Trains the weights of one backbone."""
     model = MODELS[name]
     spectral = name == "spectral"
     config = TrainingConfig(
@@ -69,7 +71,7 @@ def train(name: str) -> None:
 
 
 def margin(codec: Codec, audio: np.ndarray) -> float:
-    """Least relative distance between the best and the second codeword of any decision of full codebooks."""
+    """Smallest relative distance between the nearest and the second nearest codeword of full codebooks."""
     least = np.inf
     model = codec.model
     with torch.inference_mode():
@@ -89,7 +91,7 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", choices=list(MODELS), help="train the weights of this backbone only")
-    parser.add_argument("--keep-weights", action="store_true", help="only streams and audio anew")
+    parser.add_argument("--keep-weights", action="store_true", help="create only streams and audio")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.keep_weights:
@@ -98,7 +100,7 @@ def main() -> None:
     codecs = {name: Codec.load(FOLDER / f"{name}.safetensors", device="cpu") for name in MODELS}
     content = {}
     for case in CASES:
-        codec, audio = codecs[case.model], signal(case)
+        codec, audio = codecs[case.model], recording(case)
         stream = FOLDER / f"{case.name}.swc"
         stream.write_bytes(codec.encode(audio, case.rate, experts=case.experts, effort=0))
         decoded, rate = codec.decode(stream.read_bytes())
@@ -108,7 +110,7 @@ def main() -> None:
             **describe(stream),
         }
         if case.rate == codec.sample_rate:
-            print(f"{case.name}: least margin of a decision {margin(codec, audio):.2g}")
+            print(f"{case.name}: smallest margin of a decision {margin(codec, audio):.2g}")
     EXPECTED.write_text(
         json.dumps(content, separators=(",", ":")).replace('},{"frames"', '},\n{"frames"') + "\n"
     )

@@ -1,6 +1,6 @@
-"""Kept weights, streams and audio pin the behaviour of model, router, masks and container for good.
+"""Stored weights, streams and audio fix the behaviour of model, router, masks and container.
 
-`make.py` says when any of them may be made anew.
+`make.py` says when they may be created again.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from golden import CASES, FOLDER, MODELS, describe, expected, ratio_db, signal
+from golden import CASES, FOLDER, MODELS, describe, expected, ratio_db, recording
 
 from switchcodec_cli.api import Codec
 from switchcodec_cli.bitstream import BlockKind, StreamReader, verify
 from switchcodec_cli.model.weights import load_weights
 
-LEAST_RATIO = 40.0  # dB, against audio kept in 16 bits
+MIN_RATIO = 40.0  # dB, relative to audio stored with 16 bits
 
 
 @pytest.fixture(scope="module")
@@ -31,42 +31,42 @@ def case(request):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_weights_are_those_that_were_kept(name):
+def test_weights_load(name):
     model, fingerprint, provenance = load_weights(FOLDER / f"{name}.safetensors")
     assert model.config == MODELS[name]
-    kept = {expected()[case.name]["fingerprint"] for case in CASES if case.model == name}
-    assert kept == {fingerprint.hex()}
+    stored = {expected()[case.name]["fingerprint"] for case in CASES if case.model == name}
+    assert stored == {fingerprint.hex()}
     assert [run["steps"] for run in provenance["history"]]
 
 
-def test_the_assets_are_small():
+def test_files_are_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 600_000
 
 
-def test_the_kept_streams_parse_to_the_kept_masks_and_indices(case):
+def test_streams_parse_to_stored_masks_and_indices(case):
     path = FOLDER / f"{case.name}.swc"
-    kept = expected()[case.name]
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == kept.pop("sha256")
-    assert describe(path) == kept
+    stored = expected()[case.name]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == stored.pop("sha256")
+    assert describe(path) == stored
     with path.open("rb") as file:
         assert verify(file).ok
 
 
-def test_the_encoder_gives_the_kept_bytes(case, codecs):
-    data = codecs[case.model].encode(signal(case), case.rate, experts=case.experts, effort=0)
+def test_encoder_produces_stored_bytes(case, codecs):
+    data = codecs[case.model].encode(recording(case), case.rate, experts=case.experts, effort=0)
     assert data == (FOLDER / f"{case.name}.swc").read_bytes()
 
 
-def test_the_decoder_gives_the_kept_audio(case, codecs):
+def test_decoder_produces_stored_audio(case, codecs):
     audio, rate = codecs[case.model].decode((FOLDER / f"{case.name}.swc").read_bytes())
-    reference, kept_rate = soundfile.read(FOLDER / f"{case.name}.flac", dtype="float32")
-    assert rate == kept_rate == case.rate
-    assert audio.shape == reference.shape == signal(case).squeeze().shape
-    assert ratio_db(np.clip(audio, -1, 1), reference) > LEAST_RATIO
+    reference, stored_rate = soundfile.read(FOLDER / f"{case.name}.flac", dtype="float32")
+    assert rate == stored_rate == case.rate
+    assert audio.shape == reference.shape == recording(case).squeeze().shape
+    assert ratio_db(np.clip(audio, -1, 1), reference) > MIN_RATIO
 
 
-def test_ranks_number_the_masks_in_colexicographic_order(case):
-    """By listing all masks, without the formula."""
+def test_ranks_are_in_colexicographic_order(case):
+    """By enumeration of all masks, without the formula."""
     experts = MODELS[case.model].quantizer.experts
     for block in expected()[case.name]["blocks"]:
         if block["kind"] == "coded":
@@ -77,12 +77,12 @@ def test_ranks_number_the_masks_in_colexicographic_order(case):
 
 
 @pytest.mark.parametrize("name", ["spectral_mono_2", "dac_mono_3"])
-def test_the_masks_are_the_highest_affinities(name, codecs):
-    """Computed over one run of the networks, by the paper's equations."""
+def test_masks_are_the_experts_of_highest_affinity(name, codecs):
+    """Computed with the equations of the SwitchCodec paper."""
     case = next(case for case in CASES if case.name == name)
     codec = codecs[case.model]
     model, size = codec.model, codec.parameters.frames_per_window
-    audio = torch.from_numpy(signal(case).T.copy())
+    audio = torch.from_numpy(recording(case).T.copy())
     audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % model.hop))
     router = model.quantizer.router
     with torch.inference_mode():
@@ -94,12 +94,12 @@ def test_the_masks_are_the_highest_affinities(name, codecs):
             assert best.tolist() == block["experts"]
 
 
-def test_the_indices_are_those_of_the_nearest_codewords(codecs):
-    """One window of the full form, by distances written out; experts ascend on the residual."""
+def test_indices_are_those_of_the_nearest_codewords(codecs):
+    """One window of full codebooks; each quantizer codes the residual of those before it."""
     case = next(case for case in CASES if case.name == "spectral_mono_2")
     codec = codecs["spectral"]
     size = codec.parameters.frames_per_window
-    audio = torch.from_numpy(signal(case).T.copy())
+    audio = torch.from_numpy(recording(case).T.copy())
     audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % codec.model.hop))
     with torch.inference_mode():
         z = codec.model.encode(audio)[0, size : 2 * size].double()
@@ -114,7 +114,7 @@ def test_the_indices_are_those_of_the_nearest_codewords(codecs):
             z = z - words[index]
 
 
-def test_no_expert_of_the_kept_weights_is_idle():
+def test_all_experts_are_used():
     for name, config in MODELS.items():
         used = {
             expert
@@ -127,12 +127,12 @@ def test_no_expert_of_the_kept_weights_is_idle():
         assert used == set(range(config.quantizer.experts)), name
 
 
-def test_silent_and_equal_channels_are_marked_as_such():
+def test_kinds_of_silent_and_equal_channels():
     kinds = {"copy": 0, "silent": 0, "coded": 0}
     with (FOLDER / "spectral_stereo_3.swc").open("rb") as file:
         for window in StreamReader(file).windows():
             for block in window.blocks:
                 kinds[block.kind.value] += 1
             if window.blocks[1].kind is BlockKind.COPY:
-                assert len(window.blocks[0].experts) >= 6  # it gets the bits of both
+                assert len(window.blocks[0].experts) >= 6  # the first signal gets the bits of both
     assert min(kinds.values()) > 0

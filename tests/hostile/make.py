@@ -1,8 +1,8 @@
-"""Makes the hostile files of this folder and expected.json, which says what must become of each.
+"""Writes the hostile files of this folder and expected.json, the outcome that is expected of each.
 
 python tests/hostile/make.py
 
-It shares no code with the package, so that a mistake there cannot hide itself here.
+It shares no code with the package, so that an error there cannot hide itself here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SILENT, COPY, INTENSITY, SHORT, END = 5, 6, 7, 8, 15  # codes for four experts: four bits each
-F, HOP, RATE = 4, 10, 8000  # frames per window, samples per frame, Hz
+SILENT, COPY, INTENSITY = 5, 6, 7  # mode fields with four experts: four bits each
+F, HOP, RATE = 4, 10, 8000  # latent frames per window, samples per frame, Hz
 UNKNOWN = 2**64 - 1
 
 HEADER = {
@@ -43,7 +43,7 @@ HEADER = {
 
 
 def header(extra: bytes = b"", crc: int | None = None, **changes) -> bytes:
-    """A header with some fields changed, its checksum right unless given."""
+    """A header with some fields changed; its CRC is right unless given."""
     fields = [struct.pack("<" + form, changes.get(name, value)) for name, (value, form) in HEADER.items()]
     data = b"".join(fields) + extra
     return data + struct.pack("<I", zlib.crc32(data) if crc is None else crc)
@@ -52,7 +52,7 @@ def header(extra: bytes = b"", crc: int | None = None, **changes) -> bytes:
 def tags(
     entries: list[bytes], length: int | None = None, count: int | None = None, crc: int | None = None
 ) -> bytes:
-    """A tags block, with lies where asked for."""
+    """A tags block; what is given replaces the right length, count or CRC."""
     body = b"".join(struct.pack("<H", len(entry)) + entry for entry in entries)
     start = struct.pack(
         "<IH", len(body) + 10 if length is None else length, len(entries) if count is None else count
@@ -61,7 +61,7 @@ def tags(
 
 
 def packet(number: int, bits: str, fill: str = "0") -> bytes:
-    """A packet from a string of bits (blanks ignored), padded and with its checksum."""
+    """A packet from a string of bits (spaces are ignored), with padding and CRC."""
     bits = bits.replace(" ", "")
     bits += fill * (-len(bits) % 8)
     body = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
@@ -84,7 +84,7 @@ def trailer(
     packets: list[bytes],
     total: int,
     last_frames: int = F,
-    codes: list[int] | None = None,
+    mode_fields: list[int] | None = None,
     common: int = 0,
     count: int | None = None,
     packets_crc: int | None = None,
@@ -95,8 +95,8 @@ def trailer(
     extra: bytes = b"",
     end: bytes = b"CWS\x89",
 ) -> bytes:
-    """A trailer, with lies where asked for; ``codes`` are the entries of the table."""
-    bits = "".join(f"{code:04b}" for code in codes or [])
+    """A trailer; what is given replaces the right value. ``mode_fields`` are the entries of the table."""
+    bits = "".join(f"{field:04b}" for field in mode_fields or [])
     bits += "0" * (-len(bits) % 8)
     table = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)) + extra
     length = 44 + len(table) if size is None else size
@@ -122,30 +122,34 @@ PACKETS = [
     packet(2, QUIET),
     packet(3, "1000 01" + "0001 10" + indices(4)),
 ]
-CODES = [2, 0, SILENT, 1]
+MODE_FIELDS = [2, 0, SILENT, 1]
 TOTAL = 40 * 3 + 11  # the last window has two frames
 BODY = b"".join(PACKETS)
 
 
 def end(**changes) -> bytes:
-    """The trailer that belongs to PACKETS, with some lies."""
-    return trailer(**({"packets": PACKETS, "total": TOTAL, "last_frames": 2, "codes": CODES} | changes))
+    """The trailer of PACKETS with some fields changed."""
+    return trailer(
+        **({"packets": PACKETS, "total": TOTAL, "last_frames": 2, "mode_fields": MODE_FIELDS} | changes)
+    )
 
 
 SOUND = header() + BODY + end()
-SAME = [packet(number, TWO) for number in range(3)]  # packets of one size
+SAME = [packet(number, TWO) for number in range(3)]  # packets of the same size
 SAME_STREAM = header() + b"".join(SAME) + trailer(SAME, 120, common=len(SAME[0]))
 
 
-def stream(packets: list[bytes], total: int, codes: list[int], last_frames: int = F, **changes) -> bytes:
+def stream(
+    packets: list[bytes], total: int, mode_fields: list[int], last_frames: int = F, **changes
+) -> bytes:
     """A stream of these packets."""
-    return header(**changes) + b"".join(packets) + trailer(packets, total, last_frames, codes)
+    return header(**changes) + b"".join(packets) + trailer(packets, total, last_frames, mode_fields)
 
 
-def lying_packet(bits: str, code: int, fill: str = "0") -> bytes:
-    """A sound stream but for its second packet, which has a right checksum."""
+def with_packet(bits: str, mode_field: int, fill: str = "0") -> bytes:
+    """A stream whose second packet consists of these bits and a right CRC."""
     packets = [packet(0, TWO), packet(1, bits, fill), packet(2, QUIET)]
-    return stream(packets, 120, [2, code, SILENT])
+    return stream(packets, 120, [2, mode_field, SILENT])
 
 
 CASES: dict[str, dict] = {}
@@ -161,16 +165,18 @@ def case(
 ) -> None:
     """Registers a file.
 
-    ``problem`` is a part of the message about the stream as a whole ("" if there is none), ``windows`` the
-    number of windows found and ``damaged`` those of them that are damaged; ``pipe`` says what differs when
-    it is read from a pipe.
+    Args:
+        problem: part of the message about the stream as a whole; "" if there is none
+        windows: number of windows found
+        damaged: which of them are damaged
+        pipe: what differs when the file is read from a pipe
     """
     here = {"problem": problem, "windows": windows, "damaged": list(damaged)}
     CASES[name] = {"data": data, "file": here, "pipe": here | (pipe or {})}
 
 
 def refuse(name: str, data: bytes, problem: str) -> None:
-    """Registers a file that is refused for its header."""
+    """Registers a file that is refused because of its header or tags."""
     case(name, data, problem)
 
 
@@ -198,7 +204,7 @@ def make_cases() -> None:
     refuse("flag_entropy_coded", header(flags=2) + body_and_end, "entropy-coded payload")
     refuse("flag_per_frame_depth", header(flags=4) + body_and_end, "per-frame depth")
     refuse("flag_unknown", header(flags=0x8000) + body_and_end, "flag 15")
-    lies: dict[str, tuple[dict, str]] = {
+    changes_and_words: dict[str, tuple[dict, str]] = {
         "codec_rate_zero": ({"codec_rate": 0}, "codec sample rate"),
         "codec_rate_huge": ({"codec_rate": 2**32 - 1}, "codec sample rate"),
         "original_rate_zero": ({"original_rate": 0}, "original sample rate"),
@@ -206,23 +212,26 @@ def make_cases() -> None:
         "hop_zero": ({"hop": 0}, "hop"),
         "frames_zero": ({"frames": 0}, "frames per window"),
         "window_huge": ({"hop": 65535, "frames": 65535}, "samples per window"),
-        "packet_huge": ({"hop": 1, "frames": 65535, "largest_index": 65535, "stages": 8}, "largest packet"),
+        "packet_huge": (
+            {"hop": 1, "frames": 65535, "largest_index": 65535, "stages": 8},
+            "packet with all experts",
+        ),
         "experts_33": ({"experts": 33}, "experts"),
         "stages_zero": ({"stages": 0}, "codebooks per quantizer"),
         "stages_9": ({"stages": 9}, "codebooks per quantizer"),
         "one_entry": ({"largest_index": 0}, "codebook size"),
         "channels_zero": ({"channels": 0}, "channels"),
         "channels_6": ({"channels": 6}, "channels"),
-        "coding_unknown": ({"coding": 4}, "ChannelCoding"),
+        "coding_unknown": ({"coding": 4}, "channel coding"),
         "coding_of_mono": ({"coding": 1}, "channel coding"),
-        "mode_unknown": ({"mode": 3}, "RateMode"),
+        "mode_unknown": ({"mode": 3}, "rate mode"),
         "constant_without_number": ({"mode": 0}, "experts per window"),
         "constant_too_many": ({"mode": 0, "experts_total": 5}, "experts per window"),
         "number_without_constant": ({"experts_total": 2}, "without a constant rate"),
         "total_huge": ({"total": 2**64 - 2}, "total samples"),
         "windows_huge": ({"total": 2**43, "original_rate": 1}, "number of windows"),
     }
-    for name, (changes, words) in lies.items():
+    for name, (changes, words) in changes_and_words.items():
         refuse(name, header(**changes) + body_and_end, words)
 
     tagged = header(flags=1)
@@ -244,7 +253,7 @@ def make_cases() -> None:
     case("cut_in_the_trailer", SOUND[:-1], "truncated", 4)
     case("cut_in_the_marker", header() + BODY + b"\xffEN", "truncated", 4)
     case("zero_windows_but_samples", header(total=TOTAL) + trailer([], TOTAL, 0), "need 4 windows", 0)
-    case("more_windows_than_samples", header(total=40) + BODY + end(total=40), "no sound trailer follows", 1)
+    case("more_windows_than_samples", header(total=40) + BODY + end(total=40), "no trailer follows", 1)
     case("garbage_behind", SOUND + b"garbage", "something follows", 4)
     case("zeros_behind", SOUND + bytes(512), "something follows", 4)
     case("two_streams_joined", SOUND + SOUND, "another stream follows", 4)
@@ -265,17 +274,17 @@ def make_cases() -> None:
         "packet_repeated", header() + b"".join(repeated) + trailer(repeated, 120, common=common), "", 3, (1,)
     )
 
-    case("mask_rank_too_large", lying_packet("0010 110" + indices(12), 2), "", 3, (1,))
-    case("padding_not_zero", lying_packet(TWO, 2, fill="1"), "", 3, (1,))
-    case("reserved_code", lying_packet("1001", SILENT), "", 3, (1,))
-    case("copy_in_mono", lying_packet("0110", SILENT), "", 3, (1,))
-    case("panned_in_mono", lying_packet("0111", SILENT), "", 3, (1,))
-    case("end_code_in_a_packet", lying_packet("1111", SILENT), "", 3, (1,))
-    case("short_but_full", lying_packet("1000 11" + SHARED_ONLY, 0), "next cannot be found", 1)
+    case("mask_rank_too_large", with_packet("0010 110" + indices(12), 2), "", 3, (1,))
+    case("padding_not_zero", with_packet(TWO, 2, fill="1"), "", 3, (1,))
+    case("reserved_mode_field", with_packet("1001", SILENT), "", 3, (1,))
+    case("copy_in_mono", with_packet("0110", SILENT), "", 3, (1,))
+    case("intensity_in_mono", with_packet("0111", SILENT), "", 3, (1,))
+    case("trailer_field_in_a_packet", with_packet("1111", SILENT), "", 3, (1,))
+    case("short_but_full", with_packet("1000 11" + SHARED_ONLY, 0), "next packet cannot be found", 1)
     case(
         "short_in_the_middle",
-        lying_packet("1000 01 0001 10" + indices(4), 1),
-        "window 1 is short but is not the last",
+        with_packet("1000 01 0001 10" + indices(4), 1),
+        "window 1 at 0.005 s is short but is not the last",
         2,
     )
     odd = [packet(0, "0000" + "1011" * 4), packet(1, "0000" + "1010" * 4)]
@@ -285,9 +294,15 @@ def make_cases() -> None:
     case("copy_of_silence", stream(pair, 80, [SILENT, COPY, 0, COPY], **stereo), "", 2, (0,))
     levels = "11000" * 8
     pair = [packet(0, "0111 0101" + levels), packet(1, "0000 0111" + levels + indices(4))]
-    case("panned_silence", stream(pair, 80, [INTENSITY, SILENT, 0, INTENSITY], **stereo), "", 2, (0,))
+    case("intensity_silence", stream(pair, 80, [INTENSITY, SILENT, 0, INTENSITY], **stereo), "", 2, (0,))
     pair = [packet(0, "0111 0111" + levels), packet(1, "0111 0000" + levels + indices(4))]
-    case("panned_from_each_other", stream(pair, 80, [INTENSITY, INTENSITY, INTENSITY, 0], **stereo), "", 2, (0,))
+    case(
+        "intensity_from_each_other",
+        stream(pair, 80, [INTENSITY, INTENSITY, INTENSITY, 0], **stereo),
+        "",
+        2,
+        (0,),
+    )
     constant = stream([packet(0, SHARED_ONLY)], 40, [0], mode=0, experts_total=2)
     case("constant_rate_broken", constant, "", 1, (0,))
 
@@ -299,20 +314,27 @@ def make_cases() -> None:
     case("trailer_count_huge", header() + BODY + end(count=2**32 - 1), "trailer counts", 4)
     case("trailer_count_small", header() + BODY + end(count=3), "trailer counts 3", 4)
     case("trailer_total_of_other_count", header() + BODY + end(total=TOTAL + 40), "need 5 windows", 4)
-    case("trailer_total_huge", header() + BODY + end(total=2**64 - 2), "impossible trailer", 4)
-    case("trailer_total_unknown", header() + BODY + end(total=UNKNOWN), "impossible trailer", 4)
+    case("trailer_total_huge", header() + BODY + end(total=2**64 - 2), "invalid trailer", 4)
+    case("trailer_total_unknown", header() + BODY + end(total=UNKNOWN), "invalid trailer", 4)
     case("trailer_total_not_the_header_s", header(total=TOTAL + 1) + BODY + end(), "the header says", 4)
     case("trailer_last_frames", header() + BODY + end(last_frames=3), "the last of 2 frames", 4)
     case("trailer_reserved", header() + BODY + end(reserved=1), "reserved bytes", 4)
     case("trailer_extra_in_1_0", header() + BODY + end(extra=b"new"), "trailer claims", 4)
-    case("table_padding", header() + b"".join(SAME) + trailer(SAME, 120, codes=[2, 2, 2, 1]), "padding", 3)
-    case("table_lies_about_sizes", header() + BODY + end(codes=[2, 1, SILENT, 1]), "table contradicts", 4)
-    case("table_reserved_code", header() + BODY + end(codes=[2, 0, 14, 1]), "table contradicts", 4)
-    # A file is read where the trailer says, a pipe as the packets say.
+    case(
+        "table_padding",
+        header() + b"".join(SAME) + trailer(SAME, 120, mode_fields=[2, 2, 2, 1]),
+        "padding",
+        3,
+    )
+    case("table_wrong_sizes", header() + BODY + end(mode_fields=[2, 1, SILENT, 1]), "table contradicts", 4)
+    case(
+        "table_reserved_mode_field", header() + BODY + end(mode_fields=[2, 0, 14, 1]), "table contradicts", 4
+    )
+    # The trailer gives the sizes of packets in a file; on a pipe, their own mode fields do.
     by_pipe = {"problem": "table contradicts", "damaged": []}
-    case("table_swaps_two", header() + BODY + end(codes=[0, 2, SILENT, 1]), "", 4, (0, 1), by_pipe)
+    case("table_swaps_two", header() + BODY + end(mode_fields=[0, 2, SILENT, 1]), "", 4, (0, 1), by_pipe)
     by_pipe = {"problem": "common size", "damaged": []}
-    case("common_size_lies", header() + BODY + end(codes=[], common=5), "", 4, (0, 1, 2, 3), by_pipe)
+    case("common_size_wrong", header() + BODY + end(mode_fields=[], common=5), "", 4, (0, 1, 2, 3), by_pipe)
     one = [packet(0, TWO)]
     case("common_size_of_one", header() + one[0] + trailer(one, 40, common=9), "fewer than two", 1)
     case("trailer_only", end(), "not a .swc stream")

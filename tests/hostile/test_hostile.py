@@ -1,4 +1,4 @@
-"""Every hostile file meets the end that expected.json foretells."""
+"""Hostile files have the outcomes that expected.json lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pipe(io.BytesIO):
         raise OSError("a pipe cannot seek")
 
 
-def test_the_files_are_those_that_the_script_makes() -> None:
+def test_stored_files_are_those_of_the_script() -> None:
     made: dict[str, bytes] = {}
     make.main(lambda path, data: made.__setitem__(path.name, data))
     stored = {path.name: path.read_bytes() for path in HERE.iterdir() if path.suffix in (".swc", ".json")}
@@ -36,21 +36,21 @@ def test_the_files_are_those_that_the_script_makes() -> None:
 
 @pytest.mark.parametrize("way", ["file", "pipe"])
 @pytest.mark.parametrize("name", EXPECTED)
-def test_outcome(name: str, way: str) -> None:
+def test_verify(name: str, way: str) -> None:
     data = (HERE / f"{name}.swc").read_bytes()
     expected = EXPECTED[name][way]
     report = verify(io.BytesIO(data) if way == "file" else Pipe(data))
-    whole = [problem.reason for problem in report.problems if problem.window is None]
+    of_stream = [problem.reason for problem in report.problems if problem.window is None]
     damaged = [problem.window for problem in report.problems if problem.window is not None]
     assert damaged == expected["damaged"]
     assert report.windows == expected["windows"]
-    assert len(whole) == (expected["problem"] != "")
-    assert all(expected["problem"] in reason and "\n" not in reason for reason in whole)
+    assert len(of_stream) == (expected["problem"] != "")
+    assert all(expected["problem"] in reason and "\n" not in reason for reason in of_stream)
     assert report.ok == (name.startswith("sound"))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_reading_and_inspecting(name: str) -> None:
+def test_read_and_inspect(name: str) -> None:
     data = (HERE / f"{name}.swc").read_bytes()
     expected = EXPECTED[name]["file"]
     windows = []

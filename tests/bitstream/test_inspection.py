@@ -1,0 +1,65 @@
+"""inspect and verify."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from streams import LARGE, Pipe, make_header, make_stream, trailer_of
+
+from switchcodec_cli.bitstream import BlockKind, ChannelCoding, RateMode, inspect, nominal_kbps, verify
+
+
+def test_figures_of_a_constant_rate() -> None:
+    total = 44100 * 20
+    header = make_header(LARGE, ChannelCoding.MONO, RateMode.CONSTANT, 2, total)
+    data, windows = make_stream(total, header)
+    summary = inspect(io.BytesIO(data))
+    assert summary.windows == len(windows) == 21
+    frames = sum(window.frames for window in windows)
+    assert summary.budget.payload == 3 * 10 * frames
+    assert summary.budget.side == 21 * 9 + 4 + 7  # a short last window
+    assert summary.real_kbps == pytest.approx(8 * len(data) / 20 / 1000)
+    assert summary.nominal_kbps == pytest.approx(24 / 9)
+    assert summary.ratio_to_pcm == pytest.approx(total * 2 / len(data))
+    use = np.zeros(8, int)
+    for window in windows:
+        use[list(window.blocks[0].experts)] += 1
+    assert summary.expert_use.tolist() == [use.tolist()]
+    assert summary.window_bytes[0] == 326
+
+
+def test_figures_of_a_variable_rate() -> None:
+    total = 44100 * 20
+    header = make_header(LARGE, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY)
+    data, windows = make_stream(total, header, derived=0.3)
+    summary = inspect(io.BytesIO(data))
+    coded = [block for window in windows for block in window.blocks if block.kind is BlockKind.CODED]
+    quantizers = sum(1 + len(block.experts) for block in coded)
+    assert summary.coded_blocks == len(coded)
+    assert summary.quantizers == pytest.approx(quantizers / 21)
+    assert summary.nominal_kbps == pytest.approx(nominal_kbps(LARGE, quantizers / 21))
+
+
+def test_damaged_windows_are_reported() -> None:
+    total = 40 * 20
+    data, _ = make_stream(total, make_header(total_samples=total))
+    size = trailer_of(data).packet_bytes
+    damaged = bytearray(data)
+    for index in (3, 4, 9):
+        damaged[64 + index * size + 4] ^= 0x10
+    for file in (io.BytesIO(damaged), Pipe(damaged)):
+        report = verify(file)
+        assert [problem.window for problem in report.problems] == [3, 4, 9]
+        assert (report.windows, report.damaged, report.total_samples) == (20, 3, total)
+        assert str(report.problems[0]) == "window 3 (0.015-0.020 s): wrong checksum"
+    summary = inspect(io.BytesIO(damaged))
+    assert [problem.window for problem in summary.problems] == [3, 4, 9]
+    assert [index for index, modes in enumerate(summary.modes) if modes is None] == [3, 4, 9]
+    assert not summary.masks[3].any() and summary.window_bytes[3] == 0
+
+
+def test_files_that_are_not_streams() -> None:
+    assert verify(io.BytesIO(b"RIFF")).problems[0].reason == "not a .swc stream"
+    assert verify(io.BytesIO(b"")).problems[0].reason == "the file is empty"

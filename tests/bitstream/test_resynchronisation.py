@@ -1,0 +1,77 @@
+"""Finding the next packet behind a damaged one without a trailer."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of
+
+from switchcodec_cli.bitstream import (
+    ChannelCoding,
+    DamagedWindow,
+    RateMode,
+    StreamParameters,
+    StreamReader,
+    Window,
+)
+from switchcodec_cli.errors import BadInputError
+
+
+@pytest.mark.parametrize("mode", list(RateMode))
+@pytest.mark.parametrize("coding", [ChannelCoding.MONO, ChannelCoding.LEFT_RIGHT])
+@pytest.mark.parametrize("cut", [0, 30])
+def test_reading_continues_behind_damaged_mode_fields(
+    mode: RateMode, coding: ChannelCoding, cut: int
+) -> None:
+    """On pipes and in truncated files, with nothing but the packets to go by."""
+    header = make_header(LARGE, coding, mode, 2)
+    data, windows = make_stream(LARGE.window_samples * 6 - 4000, header)
+    starts = np.cumsum([64, *packet_sizes_of(data)])[:-1]
+    for index in range(6 if not cut else 4):
+        for flips in (0x80, 0x40, 0x20, 0x10, 0xF0):
+            damaged = bytearray(data)
+            damaged[starts[index]] ^= flips
+            file = Pipe(damaged) if not cut else io.BytesIO(damaged[:-cut])
+            found: list[Window | DamagedWindow] = []
+            try:
+                for window in StreamReader(file):
+                    found.append(window)
+            except BadInputError as error:
+                assert cut, error
+            assert len(found) == 6
+            assert isinstance(found[index], DamagedWindow)
+            assert found[index].frames == windows[index].frames
+            others = [window for i, window in enumerate(found) if i != index]
+            assert others == windows[:index] + windows[index + 1 :]
+
+
+def test_two_damaged_windows_in_a_row() -> None:
+    for mode in (RateMode.CONSTANT, RateMode.QUALITY):
+        data, windows = make_stream(LARGE.window_samples * 6, make_header(LARGE, mode=mode))
+        sizes = packet_sizes_of(data)
+        damaged = bytearray(data)
+        for index in (2, 3):
+            at = 64 + sum(sizes[:index])
+            damaged[at + 50] ^= 1
+            if mode == RateMode.CONSTANT:
+                damaged[at] ^= 0xF0
+        found = list(StreamReader(Pipe(damaged)))
+        assert [i for i, window in enumerate(found) if isinstance(window, DamagedWindow)] == [2, 3]
+        assert found[4:] == windows[4:]
+    damaged[64 + sum(sizes[:2])] |= 0xF0
+    with pytest.raises(BadInputError, match=r"window 2 at \d\.\d+ s .* the next packet cannot be found"):
+        list(StreamReader(Pipe(damaged)))
+
+
+def test_work_is_bounded() -> None:
+    """Packets that all seem damaged, each with hundreds of sizes to try."""
+    parameters = StreamParameters(44100, 512, 86, 32, 65536, 4)
+    header = make_header(parameters, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY)
+    start = make_stream(0, header)[0][:64]
+    windows = []
+    with pytest.raises(BadInputError, match="too much damage"):
+        for window in StreamReader(Pipe(start + b"\x82\x08" * 500_000, 1 << 16)):
+            windows.append(window)
+    assert all(isinstance(window, DamagedWindow) for window in windows)
