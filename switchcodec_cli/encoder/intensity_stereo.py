@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..bitstream import LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, level_gains
-from ..model.dsp.mel import band_of_bins
+from ..model.dsp.frequency_bands import band_of_bins
 from ..perceptual.distance import PerceptualDistance
 
 LOUDER = 2.0  # the second signal is the one to start from where its energy is so many times the first one's

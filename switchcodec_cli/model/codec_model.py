@@ -11,7 +11,7 @@ from .backbones.dac import DacDecoder, DacEncoder
 from .backbones.spectral import LogMagnitudeSTFT, SpectralDecoder, SpectralEncoder
 from .config import ModelConfig
 from .dsp.griffin_lim import GriffinLim
-from .dsp.mel import band_of_bins
+from .dsp.frequency_bands import band_of_bins
 from .quantizer.revq import ResidualExpertVQ
 from .streaming import ContextStream
 

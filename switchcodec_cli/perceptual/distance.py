@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..model.backbones.spectral import LogMagnitudeSTFT
 from ..model.codec_model import CodecModel
 from ..model.config import SpectralConfig
-from ..model.dsp.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
+from ..model.dsp.frequency_bands import bin_weights
+from ..model.dsp.mel import LOUDNESS_EXPONENT, mel_filter_bank
 
 MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
@@ -50,8 +52,8 @@ class PerceptualDistance:
         self.floor = self.analysis.config.output_floor
         device = self.analysis.window.device
         length, rate = self.analysis.config.window_length, model.config.sample_rate
-        filters = torch.cat([mel_filters(bands, length, rate) for bands in MEL_BANDS])
-        self.filters = filters.mT.contiguous().to(device)  # (bins, bands)
+        filters = np.concatenate([mel_filter_bank(bands, length, rate, "sum") for bands in MEL_BANDS])
+        self.filters = torch.from_numpy(filters).mT.contiguous().to(device)  # (bins, bands)
         self.weight = BINS_SHARE * bin_weights(length, rate, BIN_EDGES, BIN_WEIGHTS).to(device)
 
     @property
