@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from .backbones.dac import DacDecoder, DacEncoder
 from .backbones.spectral import LogMagnitudeSTFT, SpectralDecoder, SpectralEncoder
 from .config import ModelConfig
-from .dsp.griffin_lim import GriffinLim
 from .dsp.frequency_bands import band_of_bins
+from .dsp.griffin_lim import GriffinLim
 from .quantizer.revq import ResidualExpertVQ
 from .streaming import ContextStream
 
