@@ -13,7 +13,7 @@ WARMUP_STEPS = 200  # the early average covers a part of the steps so far
 
 
 class ModelEMA:
-    """Average of the weights of a model that is trained; it is what is probed and exported.
+    """Average of the weights of a model that is trained; it is what is exported.
 
     Args:
         model: The model that is trained.
