@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def train(context: click.Context, data: Path, run: Path, **options: Any) -> int:
     from ..api import choose_device
     from ..model.weights import load_weights
     from ..model.weights_registry import find_weights
-    from ..training.data import build_pool, default_cache
+    from ..training.data import default_cache, prepare_pool
     from ..training.trainer import Trainer
 
     device = choose_device(options["device"])
@@ -65,9 +64,7 @@ def train(context: click.Context, data: Path, run: Path, **options: Any) -> int:
     if resume is not None:
         sample_rate = load_weights(resume)[0].config.sample_rate
     cache = options["cache"] or default_cache(data, sample_rate)
-    if not is_current(cache, data):
-        click.echo(f"decoding {data} into {cache}")
-        build_pool(data, cache, sample_rate)
+    prepare_pool(data, cache, sample_rate, report=click.echo)
     trainer = Trainer(
         config,
         cache,
@@ -86,15 +83,3 @@ def train(context: click.Context, data: Path, run: Path, **options: Any) -> int:
     target = trainer.train(options["minutes"], options["steps"])
     click.echo(f"weights in {target} after {trainer.step} steps; log in {run / 'log.csv'}")
     return 0
-
-
-def is_current(cache: Path, data: Path) -> bool:
-    """Whether the cache holds exactly the audio files that are below `data` now."""
-    from ..training.data import SUFFIXES
-
-    try:
-        held = {entry["name"] for entry in json.loads((cache / "pool.json").read_text())}
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    there = (path for path in data.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return held == {str(path.relative_to(data)) for path in there} and (cache / "pool.i16").is_file()

@@ -145,7 +145,7 @@ class ChunkAnalyzer:
         return same, intensity, levels
 
     def _sound_the_same(self, audio: FloatSamples, first: Tensor, starts: npt.NDArray[np.int64]) -> BoolArray:
-        """Which windows sound the same in both signals, given the first one's magnitudes (T, n, bins). # (W,)"""
+        """Which windows (W,) sound the same in both signals; first: magnitudes of the first (T, n, bins)."""
         half = torch.from_numpy((audio[:1] - audio[1:]) / 2).to(first.device)
         difference = self._model.backbone.stft_magnitude(half)[0] @ self._distance.mel_filters
         reference = first @ self._distance.mel_filters

@@ -1,4 +1,4 @@
-"""Intensity stereo: windows in which one channel is the other at other levels, as in nearly mono recordings."""
+"""Intensity stereo: windows in which one channel is the other at other levels, as if panned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..bitstream import LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, level_gains
 from ..model.backbones import Backbone
-from ..model.dsp.mel import band_of_bins
+from ..model.dsp.frequency_bands import band_of_bins
 
 FloatArray = npt.NDArray[np.float64]
 

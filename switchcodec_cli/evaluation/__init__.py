@@ -1,7 +1,8 @@
-"""Measures of quality, and tables of quality against rate; torch is imported when something is measured."""
+"""Quality metrics, and tables of quality against rate. Torch is not imported before something is measured."""
 
-from .metrics import LOWER_IS_BETTER, METRICS, available_metrics, choose_metrics, measure
+from .metrics import METRICS, Metric, available_metrics, choose_metrics, measure
 from .rate_quality import (
+    Mean,
     Point,
     RateQuality,
     Row,
@@ -12,8 +13,9 @@ from .rate_quality import (
 )
 
 __all__ = [
-    "LOWER_IS_BETTER",
     "METRICS",
+    "Mean",
+    "Metric",
     "Point",
     "RateQuality",
     "Row",

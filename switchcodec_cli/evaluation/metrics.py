@@ -1,17 +1,8 @@
-"""How far a decoded signal is from the original, measured as codecs are compared in the literature.
+"""Objective quality metrics of a decoded signal against its original.
 
-All measures are taken on mono 44.1 kHz: channels averaged, resampled with soxr, cut to the shorter of a pair.
-
-mel, stft   distances of magnitude spectra, lower is better, the sum over two resolutions: Hann windows of
-            2048 and of 512 samples, a quarter window per step, frames centred, edges reflected. Per window
-            the mean of |log10 a² - log10 b²| + |a - b|, with a and b floored at 1e-5 in the logarithm. `mel`
-            takes magnitudes through 150 and 80 Slaney mel bands over 0 to 22050 Hz, `stft` takes them as they
-            are (the defaults of the Descript Audio Codec's evaluation).
-si_sdr      scale-invariant signal-to-distortion ratio in dB, of wave forms: a decoder that makes up its own
-            phases scores low, however well it sounds.
-pesq        wide-band PESQ (ITU-T P.862.2) at 16 kHz, 1.04 to 4.64; package `pesq`, speech only.
-stoi        short-time objective intelligibility at 16 kHz, up to 1; package `pystoi`, speech only.
-visqol      ViSQOL v3 in audio mode at 48 kHz, 1 to 4.73; package `visqol-python`.
+Signals are compared in mono at 44.1 kHz: channels are averaged, other rates are resampled by soxr (quality
+VHQ), and the pair is cut to the shorter of the two. `METRICS` lists all metrics; the docstring of each one's
+function gives its definition, range, direction and source.
 """
 
 from __future__ import annotations
@@ -21,196 +12,305 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import soxr
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
+from ..model.dsp.mel import mel_filter_bank
 
 if TYPE_CHECKING:
     import torch
 
-SAMPLE_RATE = 44100  # Hz, of the spectral measures
-METRICS = ("mel", "stft", "si_sdr", "pesq", "stoi", "visqol")
-LOWER_IS_BETTER = frozenset({"mel", "stft"})
+Signal = NDArray[np.float64]  # mono, (n,)
 
-_PACKAGES = {"pesq": "pesq", "stoi": "pystoi", "visqol": "visqol"}
-_INSTALL_NAMES = {"pesq": "pesq", "stoi": "pystoi", "visqol": "visqol-python"}
-_RESOLUTIONS = ((2048, 150), (512, 80))  # window, mel bands
-_FLOOR = 1e-5
-_FRAMES_AT_ONCE = 4096  # keeps the memory for an hour of audio flat
-_LONGEST_TAIL = 0.05  # seconds that may be missing at the end before silence is put in their place
-_LONGEST_PIECE = 60  # seconds: PESQ and ViSQOL are made for short clips; longer ones are scored in pieces
+SAMPLE_RATE = 44100  # Hz
+SPEECH_RATE = 16000  # Hz, of PESQ and STOI
+VISQOL_RATE = 48000  # Hz
+NON_SPEECH_KINDS = frozenset({"music", "sound"})  # names of folders without speech
 
-
-def available_metrics() -> tuple[str, ...]:
-    """The names of `METRICS` that can be computed with the packages installed."""
-    return tuple(
-        name
-        for name in METRICS
-        if name not in _PACKAGES or importlib.util.find_spec(_PACKAGES[name]) is not None
-    )
+_SPECTRAL_RESOLUTIONS = ((2048, 150), (512, 80))  # window length in samples, mel bands
+_SPECTRAL_FLOOR = 1e-5
+_FRAMES_PER_BLOCK = 4096  # bounds the memory for long signals
+_MAX_MISSING_SECONDS = 0.05  # at the end of a decoded signal; of more, all is replaced by silence
+_MAX_CLIP_SECONDS = 60  # PESQ and ViSQOL are made for short clips; longer signals are scored in parts
 
 
-def choose_metrics(names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Check the names asked for; None gives everything available.
+class SignalPair:
+    """An original and the decoded signal.
 
-    Raises:
-        UsageError: a name is unknown, or its package is not installed.
+    Args:
+        reference, decoded: At 44.1 kHz, of the same length, not empty.
     """
-    available = available_metrics()
-    if names is None:
-        return available
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(f"no metric is called {name!r}; there are {', '.join(METRICS)}")
-        if name not in available:
-            raise UsageError(f"the metric {name!r} needs the package {_INSTALL_NAMES[name]!r}")
-    return tuple(name for name in METRICS if name in names)
+
+    def __init__(self, reference: Signal, decoded: Signal):
+        self.reference, self.decoded = reference, decoded
+        self._resampled: dict[int, tuple[Signal, Signal]] = {}
+
+    def at(self, sample_rate: int) -> tuple[Signal, Signal]:
+        """Both signals at another sample rate."""
+        if sample_rate not in self._resampled:
+            self._resampled[sample_rate] = (
+                _resample(self.reference, SAMPLE_RATE, sample_rate),
+                _resample(self.decoded, SAMPLE_RATE, sample_rate),
+            )
+        return self._resampled[sample_rate]
+
+    @cached_property
+    def spectral_distances(self) -> SpectralDistances:
+        """Mel and STFT distance, which share their transforms."""
+        return spectral_distances(self.reference, self.decoded)
 
 
-def measure(
-    reference: np.ndarray, decoded: np.ndarray, sample_rate: int, metrics: Sequence[str] | None = None
-) -> dict[str, float]:
-    """Score a decoded signal. # both (n,) or (n, channels), floats, at `sample_rate` Hz
+class SpectralDistances(NamedTuple):
+    """Distances of magnitude spectra."""
 
-    Returns a value for every name in `metrics` (default: all available); not-a-number where a measure has no
-    answer for this pair, as PESQ for silence.
+    mel: float
+    stft: float
+
+
+class Package(NamedTuple):
+    """An optional Python package."""
+
+    module: str
+    distribution: str  # its name for pip
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and how it is shown."""
+
+    name: str  # in options and JSON
+    title: str  # in tables and figures
+    score: Callable[[SignalPair], float]
+    lower_is_better: bool = False
+    decimals: int = 3
+    package: Package | None = None  # that has to be installed
+    speech_only: bool = False
+
+    @property
+    def available(self) -> bool:
+        """Whether the package it needs is installed."""
+        return self.package is None or importlib.util.find_spec(self.package.module) is not None
+
+    def applies_to(self, kind: str) -> bool:
+        """Whether it is meaningful for recordings of a kind, the name of their folder."""
+        return not (self.speech_only and kind in NON_SPEECH_KINDS)
+
+
+def mel_distance(pair: SignalPair) -> float:
+    """Multi-resolution mel distance.
+
+    The sum over two resolutions, Hann windows of 2048 samples with 150 mel bands and of 512 samples with 80,
+    of the mean over frames and bands of |log10 a^2 - log10 b^2| + |a - b|. Here a and b are magnitudes in
+    Slaney mel bands of unit area from 0 to 22050 Hz, floored at 1e-5 in the logarithm. Frames are centred, a
+    quarter of a window apart, and edges are reflected.
+
+    Range: 0 for equal signals, without upper limit; lower is better.
+    Source: the mel loss with default settings in the evaluation of DAC (Kumar et al. 2023).
     """
-    names = choose_metrics(metrics)
-    reference, decoded = (_mono(signal, sample_rate) for signal in (reference, decoded))
-    missing = len(reference) - len(decoded)
-    if missing > _LONGEST_TAIL * SAMPLE_RATE:
-        decoded = np.pad(decoded, (0, missing))
-    length = min(len(reference), len(decoded))
-    reference, decoded = reference[:length], decoded[:length]
-    if length == 0:
-        return dict.fromkeys(names, math.nan)
-
-    scores: dict[str, float] = {}
-    if "mel" in names or "stft" in names:
-        scores["mel"], scores["stft"] = spectral_distances(reference, decoded)
-    if "si_sdr" in names:
-        scores["si_sdr"] = si_sdr(reference, decoded)
-    if "pesq" in names or "stoi" in names:
-        pair = [soxr.resample(signal, SAMPLE_RATE, 16000, quality="VHQ") for signal in (reference, decoded)]
-        if "pesq" in names:
-            scores["pesq"] = _mean_of_pieces(pesq, *pair, 16000)
-        if "stoi" in names:
-            scores["stoi"] = stoi(*pair)
-    if "visqol" in names:
-        pair = [soxr.resample(signal, SAMPLE_RATE, 48000, quality="VHQ") for signal in (reference, decoded)]
-        scores["visqol"] = _mean_of_pieces(visqol, *pair, 48000)
-    return {name: scores[name] for name in names}
+    return pair.spectral_distances.mel
 
 
-def spectral_distances(reference: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
-    """The distances `mel` and `stft` of two signals of one length at 44.1 kHz. # (n,), (n,)"""
-    import torch
+def stft_distance(pair: SignalPair) -> float:
+    """Multi-resolution STFT distance: `mel_distance` with the magnitudes of bins in place of mel bands.
 
-    mel_total = stft_total = 0.0
-    for window, bands in _RESOLUTIONS:
-        filters = torch.from_numpy(mel_filters(window, bands))  # (bands, bins)
-        mel_sum = stft_sum = frames = 0.0
-        magnitudes = (_magnitudes(signal, window) for signal in (reference, decoded))
-        for ours, theirs in zip(*magnitudes, strict=True):  # (bins, frames)
-            stft_sum += _distance(ours, theirs).mean(dim=0).sum(dtype=torch.float64).item()
-            mel_sum += _distance(filters @ ours, filters @ theirs).mean(dim=0).sum(dtype=torch.float64).item()
-            frames += ours.shape[1]
-        mel_total += mel_sum / frames
-        stft_total += stft_sum / frames
-    return mel_total, stft_total
-
-
-def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-    logs = [values.clamp(min=_FLOOR).log10() for values in (ours, theirs)]
-    return 2 * (logs[0] - logs[1]).abs() + (ours - theirs).abs()
-
-
-def _magnitudes(signal: np.ndarray, window: int) -> Iterator[torch.Tensor]:
-    """Yield the magnitudes of the short-time spectrum, some frames at a time. # (window // 2 + 1, frames)"""
-    # The transform is torch's in float32 on purpose. Where a signal is silent above its highest frequency,
-    # `stft` sees the rounding noise of the transform itself, and another library's moves it by 1e-4.
-    import torch
-
-    step = window // 4
-    edge = "reflect" if len(signal) > 1 else "edge"
-    padded = torch.from_numpy(np.pad(signal.astype(np.float32), window // 2, mode=edge))
-    hann, count = torch.hann_window(window), 1 + len(signal) // step
-    for start in range(0, count, _FRAMES_AT_ONCE):
-        frames = min(_FRAMES_AT_ONCE, count - start)
-        piece = padded[start * step : (start + frames - 1) * step + window]
-        yield torch.stft(piece, window, step, window=hann, center=False, return_complex=True).abs()
-
-
-@lru_cache
-def mel_filters(window: int, bands: int, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Triangular filters of unit area, evenly spaced on Slaney's mel scale up to half the sample rate.
-
-    # (bands, window // 2 + 1), float32
+    Range: 0 for equal signals, without upper limit; lower is better.
+    Source: the STFT loss with default settings in the evaluation of DAC (Kumar et al. 2023).
     """
-    edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(sample_rate / 2), bands + 2))
-    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    frequency = np.arange(window // 2 + 1) * sample_rate / window
-    rising, falling = (frequency - low) / (centre - low), (high - frequency) / (high - centre)
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)).astype(np.float32)
+    return pair.spectral_distances.stft
 
 
-# Slaney's scale: linear up to 1 kHz at 15 mel, from there 27 mel to a factor of 6.4.
-def _hertz_to_mel(hertz: float) -> float:
-    return hertz * 15 / 1000 if hertz < 1000 else 15 + 27 * math.log(hertz / 1000, 6.4)
+def si_sdr(pair: SignalPair) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB, of the waveforms with their means removed.
 
+    10 log10 of |t|^2 / |d - t|^2, where t is the decoded signal d projected onto the original. Decoders
+    that synthesise phases score low, however similar the sound.
 
-def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < 15, mel * 1000 / 15, 1000 * 6.4 ** ((mel - 15) / 27))
-
-
-def si_sdr(reference: np.ndarray, decoded: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, means removed. # (n,), (n,)"""
-    reference = reference.astype(np.float64) - reference.mean(dtype=np.float64)
-    decoded = decoded.astype(np.float64) - decoded.mean(dtype=np.float64)
+    Range: unlimited; higher is better.
+    Source: Le Roux et al. 2019, "SDR - half-baked or well done?".
+    """
+    reference = pair.reference - pair.reference.mean()
+    decoded = pair.decoded - pair.decoded.mean()
     target = reference * (reference @ decoded) / (reference @ reference + 1e-12)
     distortion = decoded - target
     return 10 * math.log10((target @ target + 1e-12) / (distortion @ distortion + 1e-12))
 
 
-def pesq(reference: np.ndarray, decoded: np.ndarray) -> float:
-    """Wide-band PESQ of a pair at 16 kHz, not-a-number where it finds no speech. # (n,), (n,)"""
-    import pesq as package
+def pesq(pair: SignalPair) -> float:
+    """Wide-band PESQ at 16 kHz, as computed by the package `pesq`. Speech only.
 
-    if not (reference.any() or decoded.any()):  # it would divide by the peak of both
-        return math.nan
-    try:
-        pair = (signal.astype(np.float32) for signal in (reference, decoded))
-        return float(package.pesq(16000, *pair, "wb"))
-    except (package.PesqError, ValueError):
-        return math.nan
+    Range: 1.04 to 4.64, predicted mean opinion score; higher is better. Not-a-number if no speech is found.
+    Source: ITU-T P.862.2.
+    """
+    return _mean_of_clips(_pesq_of_clip, *pair.at(SPEECH_RATE), SPEECH_RATE)
 
 
-def stoi(reference: np.ndarray, decoded: np.ndarray) -> float:
-    """STOI of a pair at 16 kHz, not-a-number where less than 0.4 s are not silent. # (n,), (n,)"""
+def stoi(pair: SignalPair) -> float:
+    """Short-time objective intelligibility at 16 kHz, as computed by the package `pystoi`. Speech only.
+
+    Range: up to 1; higher is better. Not-a-number if less than 0.4 s are not silent.
+    Source: Taal et al. 2011.
+    """
     import pystoi
 
     with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)  # how it says that there is too little to judge
+        warnings.simplefilter("error", RuntimeWarning)  # raised if too little of the signal is not silent
         try:
-            return float(pystoi.stoi(reference, decoded, 16000))
+            return float(pystoi.stoi(*pair.at(SPEECH_RATE), SPEECH_RATE))
         except (RuntimeWarning, ValueError):
             return math.nan
 
 
-def visqol(reference: np.ndarray, decoded: np.ndarray) -> float:
-    """ViSQOL of a pair at 48 kHz in audio mode, not-a-number where it cannot be had. # (n,), (n,)"""
+def visqol(pair: SignalPair) -> float:
+    """ViSQOL v3 in audio mode at 48 kHz, as computed by the package `visqol-python`.
+
+    Range: 1 to 4.73, predicted mean opinion score; higher is better. Not-a-number if it cannot be computed.
+    Source: Chinen et al. 2020.
+    """
+    return _mean_of_clips(_visqol_of_clip, *pair.at(VISQOL_RATE), VISQOL_RATE)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("mel", "Mel", mel_distance, lower_is_better=True),
+        Metric("stft", "STFT", stft_distance, lower_is_better=True),
+        Metric("si_sdr", "SI-SDR", si_sdr, decimals=1),
+        Metric("pesq", "PESQ", pesq, decimals=2, package=Package("pesq", "pesq"), speech_only=True),
+        Metric("stoi", "STOI", stoi, package=Package("pystoi", "pystoi"), speech_only=True),
+        Metric("visqol", "ViSQOL", visqol, decimals=2, package=Package("visqol", "visqol-python")),
+    )
+}
+"""All metrics by name, in the order of tables."""
+
+
+def available_metrics() -> tuple[str, ...]:
+    """The names of the metrics that can be computed with the packages installed."""
+    return tuple(name for name, metric in METRICS.items() if metric.available)
+
+
+def choose_metrics(names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Check names of metrics, and put them in the order of `METRICS`; None gives all that are available.
+
+    Raises:
+        UsageError: A name is unknown, or the package of a metric is not installed.
+    """
+    if names is None:
+        return available_metrics()
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"no metric is called {name!r}; there are {', '.join(METRICS)}")
+        metric = METRICS[name]
+        if metric.package is not None and not metric.available:
+            raise UsageError(f"the metric {name!r} needs the package {metric.package.distribution!r}")
+    return tuple(name for name in METRICS if name in names)
+
+
+def measure(
+    reference: ArrayLike, decoded: ArrayLike, sample_rate: int, metrics: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Score a decoded signal.
+
+    Args:
+        reference: The original, floats, (n,) or (n, channels).
+        decoded: The decoded signal, likewise. If more than 50 ms are missing at its end, they are filled with
+            silence.
+        sample_rate: Of both, in Hz.
+        metrics: Names of metrics; None stands for all that are available.
+
+    Returns:
+        A value for every metric; not-a-number where it has none for this pair, as PESQ for silence.
+
+    Raises:
+        UsageError: As in `choose_metrics`.
+    """
+    names = choose_metrics(metrics)
+    original, result = _to_mono(reference, sample_rate), _to_mono(decoded, sample_rate)
+    missing = len(original) - len(result)
+    if missing > _MAX_MISSING_SECONDS * SAMPLE_RATE:
+        result = np.pad(result, (0, missing))
+    length = min(len(original), len(result))
+    if length == 0:
+        return dict.fromkeys(names, math.nan)
+    pair = SignalPair(original[:length], result[:length])
+    return {name: METRICS[name].score(pair) for name in names}
+
+
+def spectral_distances(reference: Signal, decoded: Signal) -> SpectralDistances:
+    """Mel and STFT distance of two signals of the same length at 44.1 kHz; see `mel_distance`."""
+    mel = stft = 0.0
+    for window_length, bands in _SPECTRAL_RESOLUTIONS:
+        filters = _mel_filters(bands, window_length)
+        mel_sum = stft_sum = frames = 0.0
+        magnitudes = (_magnitude_blocks(signal, window_length) for signal in (reference, decoded))
+        for ours, theirs in zip(*magnitudes, strict=True):  # (bins, frames)
+            mel_sum += _sum_of_frame_distances(filters @ ours, filters @ theirs)
+            stft_sum += _sum_of_frame_distances(ours, theirs)
+            frames += ours.shape[1]
+        mel += mel_sum / frames
+        stft += stft_sum / frames
+    return SpectralDistances(mel, stft)
+
+
+def _sum_of_frame_distances(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Sum over frames of the mean distance of magnitudes, (bins, frames) both."""
+    import torch
+
+    logs = [values.clamp(min=_SPECTRAL_FLOOR).log10() for values in (ours, theirs)]
+    distance = 2 * (logs[0] - logs[1]).abs() + (ours - theirs).abs()
+    return distance.mean(dim=0).sum(dtype=torch.float64).item()
+
+
+def _magnitude_blocks(signal: Signal, window_length: int) -> Iterator[torch.Tensor]:
+    """Magnitudes of the short-time spectrum in blocks of frames, (window_length // 2 + 1, frames)."""
+    # The transform is torch's in float32 on purpose. Where a signal is silent above its highest frequency,
+    # the STFT distance depends on the rounding noise of the transform; another library changes it by 1e-4.
+    import torch
+
+    step = window_length // 4
+    mode: Literal["reflect", "edge"] = "reflect" if len(signal) > 1 else "edge"
+    padded = torch.from_numpy(np.pad(signal.astype(np.float32), window_length // 2, mode=mode))
+    window, count = torch.hann_window(window_length), 1 + len(signal) // step
+    for start in range(0, count, _FRAMES_PER_BLOCK):
+        frames = min(_FRAMES_PER_BLOCK, count - start)
+        block = padded[start * step : (start + frames - 1) * step + window_length]
+        yield torch.stft(block, window_length, step, window=window, center=False, return_complex=True).abs()
+
+
+@lru_cache
+def _mel_filters(bands: int, window_length: int) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(mel_filter_bank(bands, window_length, SAMPLE_RATE, "area"))
+
+
+def _pesq_of_clip(reference: Signal, decoded: Signal) -> float:
+    import pesq as package
+
+    if not (reference.any() or decoded.any()):  # the package would divide by the peak of both
+        return math.nan
     try:
-        return float(_visqol_model().measure_from_arrays(reference, decoded, 48000).moslqo)
+        return float(
+            package.pesq(SPEECH_RATE, reference.astype(np.float32), decoded.astype(np.float32), "wb")
+        )
+    except (package.PesqError, ValueError):
+        return math.nan
+
+
+def _visqol_of_clip(reference: Signal, decoded: Signal) -> float:
+    try:
+        return float(_visqol_model().measure_from_arrays(reference, decoded, VISQOL_RATE).moslqo)
     except (ValueError, IndexError, ZeroDivisionError):
         return math.nan
 
 
 @lru_cache
-def _visqol_model():
+def _visqol_model() -> Any:
     from visqol import VisqolApi
 
     logging.getLogger("visqol").setLevel(logging.ERROR)
@@ -219,23 +319,31 @@ def _visqol_model():
     return model
 
 
-def _mean_of_pieces(
-    metric: Callable[[np.ndarray, np.ndarray], float],
-    reference: np.ndarray,
-    decoded: np.ndarray,
-    sample_rate: int,
+def _mean_of_clips(
+    score: Callable[[Signal, Signal], float], reference: Signal, decoded: Signal, sample_rate: int
 ) -> float:
-    pieces = max(1, math.ceil(len(reference) / (_LONGEST_PIECE * sample_rate)))
-    pairs = zip(np.array_split(reference, pieces), np.array_split(decoded, pieces), strict=True)
-    scores = [metric(*pair) for pair in pairs]
-    known = [score for score in scores if not math.isnan(score)]
+    """Mean score of equal parts of at most a minute that have one."""
+    clips = max(1, math.ceil(len(reference) / (_MAX_CLIP_SECONDS * sample_rate)))
+    pairs = zip(np.array_split(reference, clips), np.array_split(decoded, clips), strict=True)
+    return mean_of_known([score(*pair) for pair in pairs])
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """Mean of the values that are numbers; not-a-number if there are none."""
+    known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
-def _mono(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    signal = np.asarray(signal, np.float64)
-    if signal.ndim == 2:
-        signal = signal.mean(axis=1)
-    if sample_rate != SAMPLE_RATE and len(signal):
-        signal = soxr.resample(signal, sample_rate, SAMPLE_RATE, quality="VHQ")
-    return signal
+def _to_mono(signal: ArrayLike, sample_rate: int) -> Signal:
+    """A signal (n,) or (n, channels) in mono at 44.1 kHz."""
+    mono = np.asarray(signal, np.float64)
+    if mono.ndim == 2:
+        mono = mono.mean(axis=1)
+    return _resample(mono, sample_rate, SAMPLE_RATE)
+
+
+def _resample(signal: Signal, sample_rate: int, new_rate: int) -> Signal:
+    if sample_rate == new_rate or not len(signal):
+        return signal
+    resampled: Signal = soxr.resample(signal, sample_rate, new_rate, quality="VHQ")
+    return resampled

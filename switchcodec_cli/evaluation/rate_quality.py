@@ -1,4 +1,4 @@
-"""Quality at several rates: encode, decode and measure real files, and put the figures in a table."""
+"""Quality against rate: files are encoded at several rates, decoded, and measured."""
 
 from __future__ import annotations
 
@@ -8,57 +8,43 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
-import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from ..atomic_io import atomic_path
 from ..audio import FORMATS, AudioReader, choose_channels, mix
 from ..errors import BadInputError, SwcError, UsageError
-from .metrics import LOWER_IS_BETTER, choose_metrics, measure
+from .metrics import METRICS, choose_metrics, mean_of_known, measure
 
 AUDIO_SUFFIXES = frozenset({*FORMATS, ".aifc", ".rf64", ".snd"} - {".raw", ".pcm"})
-TITLES = {
-    "mel": "Mel",
-    "stft": "STFT",
-    "si_sdr": "SI-SDR",
-    "pesq": "PESQ",
-    "stoi": "STOI",
-    "visqol": "ViSQOL",
-}
-_OF_SPEECH = frozenset({"pesq", "stoi"})
-_NOT_SPEECH = frozenset({"music", "sound"})  # folders by these names hold none
-_DECIMALS = {"si_sdr": 1, "pesq": 2, "visqol": 2}
+ALL_KINDS = "all"
 
 
 class EncoderDecoder(Protocol):
-    """What is evaluated: anything that turns audio into bytes and back, such as `switchcodec_cli.Codec`."""
+    """A codec to evaluate: turns audio into the bytes of a file and back, as `switchcodec_cli.Codec` does."""
 
-    def encode(self, audio: np.ndarray, sample_rate: int, **options: Any) -> bytes: ...
+    def encode(self, audio: NDArray[Any], sample_rate: int, **options: Any) -> bytes: ...
 
-    def decode(self, data: bytes, **options: Any) -> tuple[np.ndarray, int]: ...
+    def decode(self, data: bytes, **options: Any) -> tuple[NDArray[Any], int]: ...
 
 
 @dataclass(frozen=True)
 class Point:
-    """One way to encode, a point of a curve of quality against rate."""
+    """One way to encode: a point of a curve of quality against rate."""
 
-    curve: str
-    """Name of the curve, "" where there is one only."""
-    setting: str
-    """What is asked for, in few characters: a rate in kbps, or "Q" and a quality."""
-    options: Mapping[str, Any]
-    """Keyword arguments for the codec's `encode`."""
+    curve: str  # name of the curve, "" if there is one only
+    setting: str  # short label: a rate in kbps, or "Q" and a quality
+    options: Mapping[str, Any]  # keyword arguments for the codec's `encode`
     asked_kbps: float | None = None
 
     @classmethod
     def at_rate(cls, kbps: float, curve: str = "", name: str = "kbps", **options: Any) -> Point:
-        """A rate that is given to the codec as the argument called `name`."""
+        """A rate, passed to the codec as the argument called `name`, with further options."""
         return cls(curve, f"{kbps:g}", {name: kbps, **options}, float(kbps))
 
 
@@ -67,99 +53,105 @@ class Row:
     """One file at one point."""
 
     file: str
-    kind: str
-    """Name of the folder the file lies in."""
+    kind: str  # name of the folder that the file is in
     curve: str
     setting: str
     asked_kbps: float | None
-    kbps: float
-    """Real rate: all bytes of the `.swc` file over the duration."""
-    size: int
-    """Bytes."""
+    kbps: float  # all bytes of the encoded file over the duration
+    size: int  # bytes
     seconds: float
     encode_seconds: float
     decode_seconds: float
-    scores: dict[str, float]
+    scores: dict[str, float] = field(default_factory=dict)  # by name of the metric
+
+
+class Mean(TypedDict):
+    """All files of a kind at one point."""
+
+    kind: str
+    curve: str
+    setting: str
+    asked_kbps: float | None
+    kbps: float  # all bits over all time
+    files: int
+    seconds: float
+    encode_speed: float  # times real time
+    decode_speed: float
+    scores: dict[str, float]  # means over the files that have one
 
 
 @dataclass
 class RateQuality:
-    """All rows of a run, in the order of files and then points, and the files that failed."""
+    """Result of a run: rows in the order of files and then points, and the files that failed."""
 
     metrics: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
-    errors: dict[str, str] = field(default_factory=dict)
-    """File: what was wrong with it, one line."""
+    errors: dict[str, str] = field(default_factory=dict)  # by file, one line each
 
-    def means(self) -> list[dict[str, Any]]:
-        """Per kind and point, then over all kinds (kind "all") where there are several.
-
-        Scores are means over files that have one; kbps is all bits over all time.
-        """
+    def means(self) -> list[Mean]:
+        """Per kind and point; if there are several kinds, also over all of them (kind "all")."""
         kinds = list(dict.fromkeys(row.kind for row in self.rows))
         groups = [(kind, [row for row in self.rows if row.kind == kind]) for kind in kinds]
         if len(kinds) > 1:
-            groups.append(("all", self.rows))
-        result = []
-        for kind, rows in groups:
-            for curve, setting in dict.fromkeys((row.curve, row.setting) for row in rows):
-                group = [row for row in rows if (row.curve, row.setting) == (curve, setting)]
-                seconds = sum(row.seconds for row in group)
-                result.append(
-                    {
-                        "kind": kind,
-                        "curve": curve,
-                        "setting": setting,
-                        "asked_kbps": group[0].asked_kbps,
-                        "kbps": 8e-3 * sum(row.size for row in group) / seconds,
-                        "files": len(group),
-                        "seconds": seconds,
-                        "encode_speed": seconds / max(sum(row.encode_seconds for row in group), 1e-9),
-                        "decode_speed": seconds / max(sum(row.decode_seconds for row in group), 1e-9),
-                        "scores": {name: _mean([row.scores[name] for row in group]) for name in self.metrics},
-                    }
-                )
-        return result
+            groups.append((ALL_KINDS, self.rows))
+        return [
+            self._mean(kind, [row for row in rows if (row.curve, row.setting) == point])
+            for kind, rows in groups
+            for point in dict.fromkeys((row.curve, row.setting) for row in rows)
+        ]
+
+    def _mean(self, kind: str, rows: Sequence[Row]) -> Mean:
+        first, seconds = rows[0], sum(row.seconds for row in rows)
+        return {
+            "kind": kind,
+            "curve": first.curve,
+            "setting": first.setting,
+            "asked_kbps": first.asked_kbps,
+            "kbps": 8e-3 * sum(row.size for row in rows) / seconds,
+            "files": len(rows),
+            "seconds": seconds,
+            "encode_speed": seconds / max(sum(row.encode_seconds for row in rows), 1e-9),
+            "decode_speed": seconds / max(sum(row.decode_seconds for row in rows), 1e-9),
+            "scores": {name: mean_of_known([row.scores[name] for row in rows]) for name in self.metrics},
+        }
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values for JSON; a score that could not be had is None."""
-        return _plain(
-            {
-                "metrics": list(self.metrics),
-                "means": self.means(),
-                "files": [vars(row) for row in self.rows],
-                "errors": self.errors,
-            }
-        )
+        """The result as plain values for JSON; scores that do not exist are None."""
+        return {
+            "metrics": list(self.metrics),
+            "means": [_without_nan(mean) for mean in self.means()],
+            "files": [_without_nan(asdict(row)) for row in self.rows],
+            "errors": self.errors,
+        }
 
     def table(self) -> Table:
         """The means, one line per kind and point."""
         table = Table(title="Rate and quality")
         several = any(row.curve for row in self.rows)
-        for title in ("kind", "curve")[: 1 + several]:
+        for title in ("kind", "curve") if several else ("kind",):
             table.add_column(title, no_wrap=True)
         for title in ("asked kbps", "real kbps", "files"):
             table.add_column(title, justify="right")
-        for name in self.metrics:
-            arrow = "↓" if name in LOWER_IS_BETTER else "↑"
-            table.add_column(f"{TITLES[name]} {arrow}", justify="right", no_wrap=True)
-        previous = None
+        for metric in map(METRICS.__getitem__, self.metrics):
+            arrow = "↓" if metric.lower_is_better else "↑"
+            table.add_column(f"{metric.title} {arrow}", justify="right", no_wrap=True)
+        previous: list[str] = []
         for mean in self.means():
-            group = [mean["kind"], mean["curve"]][: 1 + several]
-            if previous not in (None, group):
+            group = [mean["kind"], mean["curve"]] if several else [mean["kind"]]
+            if previous not in ([], group):
                 table.add_section()
-            scores = [_cell(mean["scores"][name], _DECIMALS.get(name, 3)) for name in self.metrics]
             names = [""] * len(group) if group == previous else group
+            scores = [_cell(mean["scores"][name], METRICS[name].decimals) for name in self.metrics]
             table.add_row(*names, mean["setting"], f"{mean['kbps']:.3f}", str(mean["files"]), *scores)
             previous = group
         return table
 
 
 def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The files named, and all audio files inside the folders named, sorted within each folder.
+    """The files given, and all audio files inside the folders given, sorted within each folder.
 
     Raises:
-        BadInputError: a path does not exist, or there is nothing to measure.
+        BadInputError: A path does not exist, or there is no file at all.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -176,21 +168,27 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
-    """The curves that an encoder of this project can take: a constant rate at every effort, an average rate
-    and a constant quality at the given one."""
+    """The curves that show what this project's encoder can do.
+
+    Args:
+        rates: In kbps, of all curves but that of constant quality.
+        effort: Of the curves of average rate and constant quality; for constant rates, there is a curve at
+            every effort.
+    """
     from ..encoder import BEST_QUALITY, EFFORTS
 
-    points = [
+    constant = [
         Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates
     ]
-    points += [
+    average = [
         Point.at_rate(rate, f"average, effort {effort}", "average_kbps", effort=effort) for rate in rates
     ]
-    qualities = [part * BEST_QUALITY for part in (0, 0.25, 0.5, 0.75, 1)]
-    return points + [
-        Point(f"quality, effort {effort}", f"Q {quality:g}", {"quality": quality, "effort": effort})
-        for quality in qualities
+    qualities = [share * BEST_QUALITY for share in (0, 0.25, 0.5, 0.75, 1)]
+    quality = [
+        Point(f"quality, effort {effort}", f"Q {value:g}", {"quality": value, "effort": effort})
+        for value in qualities
     ]
+    return [*constant, *average, *quality]
 
 
 def rate_quality(
@@ -205,23 +203,23 @@ def rate_quality(
     decode_options: Mapping[str, Any] | None = None,
     on_row: Callable[[Row, int, int], None] | None = None,
 ) -> RateQuality:
-    """Encode every file at every point, decode the bytes, and measure what came back.
+    """Encode every file at every point, decode the bytes, and measure the result.
+
+    A file that cannot be read or encoded is listed in `errors`; the others are measured all the same.
 
     Args:
-        codec: encodes and decodes; its bytes are counted, so they must be the whole file.
-        paths: files and folders. A file's kind is the name of the folder it lies in.
-        points: rates in kbps to ask for, or other ways to encode.
-        metrics: names from `METRICS`; default all that are installed.
+        codec: Encodes and decodes; its bytes are counted, so they must be the whole file.
+        paths: Files and folders. A file's kind is the name of the folder it is in.
+        points: Rates in kbps, or other ways to encode.
+        metrics: Names of metrics; None stands for all that are available.
         channels: "auto", "mono" or "stereo", as in encoding.
-        workers: processes that measure beside the codec; 1 measures in this one.
-        encode_options, decode_options: further keyword arguments for the codec.
-        on_row: called with each row, how many are done, and how many there will be at most.
-
-    A file that cannot be read or encoded is listed in `errors`, the others go on.
+        workers: Processes that measure beside the codec; 1 measures in this one.
+        encode_options, decode_options: Further keyword arguments for the codec.
+        on_row: Called with each row, the number of rows so far, and the greatest number there can be.
 
     Raises:
-        UsageError: an unknown metric or no rate.
-        BadInputError: a path does not exist.
+        UsageError: A metric is unknown or not available, or there is no point.
+        BadInputError: A path does not exist.
     """
     if not points:
         raise UsageError("there is no rate to measure at")
@@ -231,75 +229,94 @@ def rate_quality(
         distinct.setdefault((point.curve, point.setting), point)
     files = find_audio_files(paths)
     result = RateQuality(choose_metrics(metrics))
-    total, done = len(files) * len(distinct), 0
-
-    def finish(row: Row, scores: dict[str, float]) -> None:
-        nonlocal done
-        row.scores.update(scores)
+    coder = _Coder(codec, list(distinct.values()), channels, encode_options or {}, decode_options or {})
+    for row in _scored(coder.code_files(files, result.errors), result.metrics, workers):
         result.rows.append(row)
-        done += 1
         if on_row:
-            on_row(row, done, total)
-
-    with ExitStack() as resources:
-        pool = None
-        if workers > 1:
-            # A fresh interpreter each: a fork would copy the threads and locks of the codec half-alive.
-            pool = resources.enter_context(
-                ProcessPoolExecutor(workers, get_context("spawn"), _use_one_thread)
-            )
-        waiting: deque[tuple[Row, Future]] = deque()
-        for file in files:
-            try:
-                for row, reference, decoded, sample_rate in _coded(
-                    codec, file, distinct.values(), channels, encode_options or {}, decode_options or {}
-                ):
-                    if pool is None:
-                        finish(row, measure(reference, decoded, sample_rate, result.metrics))
-                        continue
-                    future = pool.submit(measure, reference, decoded, sample_rate, result.metrics)
-                    waiting.append((row, future))
-                    while len(waiting) > 2 * workers:  # bounds the memory held by signals in the queue
-                        row, future = waiting.popleft()
-                        finish(row, future.result())
-            except SwcError as error:
-                result.errors[str(file)] = str(error)
-        for row, future in waiting:
-            finish(row, future.result())
+            on_row(row, len(result.rows), len(files) * len(distinct))
     return result
 
 
-def _coded(
-    codec: EncoderDecoder,
-    file: Path,
-    points: Iterable[Point],
-    channels: str,
-    encode_options: Mapping[str, Any],
-    decode_options: Mapping[str, Any],
-) -> Iterator[tuple[Row, np.ndarray, np.ndarray, int]]:
-    """A row without scores, the mono original and the mono decoded signal, for each point."""
-    with AudioReader(file) as reader:
-        sample_rate = reader.sample_rate
-        count = choose_channels(reader.channels, channels, reader.name)
-        audio = mix(reader.read(), count)
-    if not len(audio):
-        raise BadInputError(f"{file}: holds no audio to measure")
-    reference, seconds = audio.mean(axis=1), len(audio) / sample_rate
-    kind = file.resolve().parent.name
-    for point in points:
-        started = time.perf_counter()
-        options = {**encode_options, **point.options}
-        data = codec.encode(audio if count > 1 else audio[:, 0], sample_rate, **options)
-        encoded = time.perf_counter()
-        decoded, decoded_rate = codec.decode(data, **decode_options)
-        finished = time.perf_counter()
-        if decoded_rate != sample_rate:
-            raise SwcError(f"{file}: came back at {decoded_rate} Hz instead of {sample_rate} Hz")
-        row = Row(
-            str(file), kind, point.curve, point.setting, point.asked_kbps, 8e-3 * len(data) / seconds,
-            len(data), seconds, encoded - started, finished - encoded, {},
-        )  # fmt: skip
-        yield row, reference, decoded.mean(axis=1) if decoded.ndim == 2 else decoded, sample_rate
+@dataclass(frozen=True)
+class _CodedFile:
+    """A row without scores, and the mono signals to measure."""
+
+    row: Row
+    reference: NDArray[Any]  # (n,)
+    decoded: NDArray[Any]  # (n,)
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class _Coder:
+    """Encodes and decodes files at several points."""
+
+    codec: EncoderDecoder
+    points: Sequence[Point]
+    channels: str
+    encode_options: Mapping[str, Any]
+    decode_options: Mapping[str, Any]
+
+    def code_files(self, files: Iterable[Path], errors: dict[str, str]) -> Iterator[_CodedFile]:
+        """Code all files; those that fail are put into `errors`."""
+        for file in files:
+            try:
+                yield from self.code_file(file)
+            except SwcError as error:
+                errors[str(file)] = str(error)
+
+    def code_file(self, file: Path) -> Iterator[_CodedFile]:
+        """Code one file at every point."""
+        with AudioReader(file) as reader:
+            sample_rate = reader.sample_rate
+            count = choose_channels(reader.channels, self.channels, reader.name)
+            audio = mix(reader.read(), count)
+        if not len(audio):
+            raise BadInputError(f"{file}: holds no audio to measure")
+        reference, seconds = audio.mean(axis=1), len(audio) / sample_rate
+        for point in self.points:
+            started = time.perf_counter()
+            options = {**self.encode_options, **point.options}
+            data = self.codec.encode(audio if count > 1 else audio[:, 0], sample_rate, **options)
+            encoded = time.perf_counter()
+            decoded, decoded_rate = self.codec.decode(data, **self.decode_options)
+            finished = time.perf_counter()
+            if decoded_rate != sample_rate:
+                raise SwcError(f"{file}: was decoded at {decoded_rate} Hz instead of {sample_rate} Hz")
+            row = Row(
+                file=str(file),
+                kind=file.resolve().parent.name,
+                curve=point.curve,
+                setting=point.setting,
+                asked_kbps=point.asked_kbps,
+                kbps=8e-3 * len(data) / seconds,
+                size=len(data),
+                seconds=seconds,
+                encode_seconds=encoded - started,
+                decode_seconds=finished - encoded,
+            )
+            mono = decoded.mean(axis=1) if decoded.ndim == 2 else decoded
+            yield _CodedFile(row, reference, mono, sample_rate)
+
+
+def _scored(coded: Iterable[_CodedFile], metrics: Sequence[str], workers: int) -> Iterator[Row]:
+    """The rows with their scores, in order; measured in this process or in several others."""
+    if workers == 1:
+        for file in coded:
+            scores = measure(file.reference, file.decoded, file.sample_rate, metrics)
+            yield replace(file.row, scores=scores)
+        return
+    waiting: deque[tuple[Row, Future[dict[str, float]]]] = deque()
+    # processes are spawned, because forked ones would inherit the codec's threads and locks in any state
+    with ProcessPoolExecutor(workers, get_context("spawn"), _use_one_thread) as pool:
+        for file in coded:
+            future = pool.submit(measure, file.reference, file.decoded, file.sample_rate, metrics)
+            waiting.append((file.row, future))
+            if len(waiting) > 2 * workers:  # bounds the memory of the signals that wait
+                row, future = waiting.popleft()
+                yield replace(row, scores=future.result())
+        for row, future in waiting:
+            yield replace(row, scores=future.result())
 
 
 def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:
@@ -318,7 +335,7 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in ("png", "svg", "pdf"):
         raise UsageError(f"{path}: plots are written as .png, .svg or .pdf")
-    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    lines: dict[tuple[str, str], list[Mean]] = {}
     for mean in result.means():
         if mean["kind"] != "all":
             lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
@@ -327,7 +344,9 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
     names = [name for name in result.metrics if name != "si_sdr"] or list(result.metrics)
     pictures: list[tuple[str, str | None] | None]
     if several:
-        pictures = [(name, kind) if _says_something(name, kind) else None for kind in kinds for name in names]
+        pictures = [
+            (name, kind) if METRICS[name].applies_to(kind) else None for kind in kinds for name in names
+        ]
         columns = len(names)
     else:
         pictures = [(name, None) for name in names]
@@ -341,7 +360,7 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
             continue
         name, only = picture
         for (kind, curve), means in lines.items():
-            if only not in (None, kind) or not _says_something(name, kind):
+            if only not in (None, kind) or not METRICS[name].applies_to(kind):
                 continue
             means = sorted(means, key=lambda mean: mean["kbps"])
             axis.plot(
@@ -352,9 +371,9 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
                 linestyle="-" if curve.startswith("constant") or not curve else "--",
                 label=curve or kind,
             )
-        better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
-        title = f"{TITLES[name]} ({better})" if only is None else f"{only}: {TITLES[name]} ({better})"
-        axis.set(title=title, xlabel="kbps")
+        better = "lower is better" if METRICS[name].lower_is_better else "higher is better"
+        title = METRICS[name].title if only is None else f"{only}: {METRICS[name].title}"
+        axis.set(title=f"{title} ({better})", xlabel="kbps")
         axis.grid(alpha=0.3)
     for axis in axes[len(pictures) :]:
         axis.remove()
@@ -364,26 +383,15 @@ def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: 
         figure.savefig(temporary, format=suffix, dpi=120)
 
 
-def _says_something(name: str, kind: str) -> bool:
-    return not (name in _OF_SPEECH and kind in _NOT_SPEECH)
-
-
 def _use_one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when the first measure imports it
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+    os.environ["OMP_NUM_THREADS"] = "1"  # read by torch, which `measure` imports
 
 
 def _cell(value: float, decimals: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row or mean, with None for scores that are not finite."""
+    scores = {name: score if math.isfinite(score) else None for name, score in values["scores"].items()}
+    return {**values, "scores": scores}

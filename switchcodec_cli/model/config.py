@@ -2,184 +2,134 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ..config_fields import FieldError, bounded, check_fields, field_errors_as, from_mapping
 from ..errors import WeightsError
+
+# Limits of the stream format
+_LONGEST_HOP = 65535  # samples
+_LONGEST_WINDOW = 1 << 22  # samples
 
 
 @dataclass(frozen=True)
 class QuantizerConfig:
     """Residual expert vector quantization.
 
-    A quantizer is a cascade of `codebooks` codebooks, each coding the residual of the one before it.
-    Two latent frames of 11.6 ms merged into one of 23.2 ms, with two codebooks instead of one, cost
-    the same bits and code the pair jointly.
+    A quantizer is a cascade of `codebooks` codebooks, each of which codes the residual of the one before.
     """
 
-    experts: int = 8
-    codebook_size: int = 1024
-    codebooks: int = 2
+    experts: int = bounded(8, 1, 32)
+    codebook_size: int = bounded(1024, 2, 65536)
+    codebooks: int = bounded(2, 1, 8)
     form: Literal["full", "factorised"] = "full"
-    code_dimension: int = 8  # of the factorised form only
+    code_dimension: int = bounded(8, 1, 65536)  # of the factorised form only
 
 
 @dataclass(frozen=True)
 class SpectralConfig:
-    """Networks on log-magnitudes of the short-time spectrum."""
+    """Networks on log-magnitudes of the short-time Fourier transform."""
 
-    window_length: int = 2048
-    hop_length: int = 512
-    spectra_per_frame: int = 2
-    floor: float = 4e-5  # magnitudes below look all the same to the encoder
-    output_floor: float = 1e-5  # and the decoder says what usually lies there, down to this
-    width: int = 384
-    encoder_blocks: int = 6
-    decoder_blocks: int = 6
-    expansion: int = 3
-    kernel: int = 7
-    phase_iterations: int = 8
-    phase_momentum: float = 0.99
+    window_length: int = bounded(2048, 2, 65536)
+    hop_length: int = bounded(512, 1, 65535)
+    spectra_per_frame: int = bounded(2, 1, 64)
+    floor: float = bounded(4e-5, 1e-9, 1.0)  # least magnitude of the encoder's input
+    output_floor: float = bounded(1e-5, 1e-9, 1.0)  # least magnitude that the decoder is trained to predict
+    width: int = bounded(384, 1, 65536)
+    encoder_blocks: int = bounded(6, 0, 256)
+    decoder_blocks: int = bounded(6, 0, 256)
+    expansion: int = bounded(3, 1, 64)
+    kernel: int = bounded(7, 1, 255)
+    phase_iterations: int = bounded(8, 0, 1000)
+    phase_momentum: float = bounded(0.99, 0.0, 2.0)
+
+    @property
+    def hop(self) -> int:
+        """Samples per latent frame."""
+        return self.hop_length * self.spectra_per_frame
+
+    def check(self, name: str) -> None:
+        """Raises FieldError on values that no network of this kind can have."""
+        check_fields(self, name)
+        # the shifted squares of the analysis window must add up to a constant, and padding be whole samples
+        parts, rest = divmod(self.window_length, self.hop_length)
+        if rest or parts < 3 or (self.window_length - self.hop_length) % 2:
+            raise FieldError(
+                f"{name}.window_length must be a multiple of hop_length, at least 3 times as long, and "
+                f"differ from it by an even number: {self.window_length}, {self.hop_length}"
+            )
+        if self.kernel % 2 == 0:
+            raise FieldError(f"{name}.kernel must be odd: {self.kernel}")
 
 
 @dataclass(frozen=True)
 class DacConfig:
-    """The convolutional waveform backbone of the paper (after DAC)."""
+    """The convolutional waveform networks of the paper, after the Descript Audio Codec."""
 
-    encoder_width: int = 64
-    decoder_width: int = 1536
-    strides: tuple[int, ...] = (2, 4, 8, 8)
+    encoder_width: int = bounded(64, 1, 4096)
+    decoder_width: int = bounded(1536, 2, 65536)
+    strides: tuple[int, ...] = bounded((2, 4, 8, 8), 2, 1024)
+
+    @property
+    def hop(self) -> int:
+        """Samples per latent frame."""
+        return math.prod(self.strides)
+
+    def check(self, name: str) -> None:
+        """Raises FieldError on values that no network of this kind can have."""
+        check_fields(self, name)
+        if not self.strides or any(stride % 2 for stride in self.strides):
+            raise FieldError(f"{name}.strides must be even numbers: {self.strides}")
+        if self.decoder_width % 2 ** len(self.strides):  # each stride halves the width
+            raise FieldError(
+                f"{name}.decoder_width must be a multiple of {2 ** len(self.strides)}: {self.decoder_width}"
+            )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything needed to build a model."""
+    """All that is needed to build a model.
+
+    Raises WeightsError on values that no model can have. The section of the backbone that is not used is
+    not checked.
+    """
 
     backbone: Literal["spectral", "dac"] = "spectral"
-    sample_rate: int = 44100
-    frames_per_window: int = 43
-    latent_dimension: int = 128
+    sample_rate: int = bounded(44100, 1000, 768_000)
+    frames_per_window: int = bounded(43, 1, 65535)
+    latent_dimension: int = bounded(128, 1, 65536)
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
     spectral: SpectralConfig = field(default_factory=SpectralConfig)
     dac: DacConfig = field(default_factory=DacConfig)
 
     def __post_init__(self) -> None:
-        """Raises WeightsError on values that no model can have."""
-        if self.backbone not in ("spectral", "dac"):
-            raise WeightsError(f"configuration: unknown backbone {self.backbone!r}")
-        if self.quantizer.form not in ("full", "factorised"):
-            raise WeightsError(f"configuration: unknown codebook form {self.quantizer.form!r}")
-        _check_limits(self, "model")
-        _check_limits(self.quantizer, "model.quantizer")
-        if self.backbone == "spectral":
-            spectral = self.spectral
-            _check_limits(spectral, "model.spectral")
-            # shifted squares of the window must add up to a constant, and spectra lie in whole samples
-            parts, rest = divmod(spectral.window_length, spectral.hop_length)
-            if rest or parts < 3 or (spectral.window_length - spectral.hop_length) % 2:
-                raise WeightsError(
-                    "configuration: model.spectral.window_length must be a multiple of hop_length, at least "
-                    f"three times as long, by an even number: {spectral.window_length}, {spectral.hop_length}"
-                )
-            if spectral.kernel % 2 == 0:
-                raise WeightsError(f"configuration: model.spectral.kernel must be odd: {spectral.kernel}")
-        else:
-            dac = self.dac
-            _check_limits(dac, "model.dac")
-            if not dac.strides or any(stride % 2 for stride in dac.strides):
-                raise WeightsError(f"configuration: model.dac.strides must be even numbers: {dac.strides}")
-            if dac.decoder_width % 2 ** len(dac.strides):
-                raise WeightsError(
-                    f"configuration: model.dac.decoder_width must be a multiple of {2 ** len(dac.strides)}: "
-                    f"{dac.decoder_width}"
-                )
-        if self.hop > 65535 or self.hop * self.frames_per_window > 1 << 22:
-            raise WeightsError(
-                f"configuration: windows of {self.frames_per_window} x {self.hop} are too long"
-            )
+        with field_errors_as(WeightsError):
+            check_fields(self, "model")
+            check_fields(self.quantizer, "model.quantizer")
+            self.backbone_config.check(f"model.{self.backbone}")
+            if self.hop > _LONGEST_HOP or self.hop * self.frames_per_window > _LONGEST_WINDOW:
+                raise FieldError(f"windows of {self.frames_per_window} x {self.hop} samples are too long")
+
+    @property
+    def backbone_config(self) -> SpectralConfig | DacConfig:
+        """The section of the backbone in use."""
+        return self.spectral if self.backbone == "spectral" else self.dac
 
     @property
     def hop(self) -> int:
         """Samples per latent frame."""
-        if self.backbone == "spectral":
-            return self.spectral.hop_length * self.spectral.spectra_per_frame
-        product = 1
-        for stride in self.dac.strides:
-            product *= stride
-        return product
+        return self.backbone_config.hop
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types; the section of the other backbone is left out."""
+        """The configuration as plain JSON types, without the section of the backbone that is not used."""
         result = asdict(self)
         del result["dac" if self.backbone == "spectral" else "spectral"]
         return result
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`. Raises WeightsError on unknown or ill-typed fields."""
-        return build_dataclass(cls, values, "model")
-
-
-# Least and greatest value of every number; those that a stream depends on are the container's.
-_LIMITS: dict[str, tuple[float, float]] = {
-    "sample_rate": (1000, 768_000),
-    "frames_per_window": (1, 65535),
-    "latent_dimension": (1, 65536),
-    "experts": (1, 32),
-    "codebook_size": (2, 65536),
-    "codebooks": (1, 8),
-    "code_dimension": (1, 65536),
-    "window_length": (2, 65536),
-    "hop_length": (1, 65535),
-    "spectra_per_frame": (1, 64),
-    "floor": (1e-9, 1.0),
-    "output_floor": (1e-9, 1.0),
-    "width": (1, 65536),
-    "encoder_blocks": (0, 256),
-    "decoder_blocks": (0, 256),
-    "expansion": (1, 64),
-    "kernel": (1, 255),
-    "phase_iterations": (0, 1000),
-    "phase_momentum": (0.0, 2.0),
-    "encoder_width": (1, 4096),
-    "decoder_width": (2, 65536),
-    "strides": (2, 1024),
-}
-
-
-def _check_limits(section: Any, where: str) -> None:
-    """Raises WeightsError where a number of a configuration section is out of its limits."""
-    for item in fields(section):
-        if item.name not in _LIMITS:
-            continue
-        value, (low, high) = getattr(section, item.name), _LIMITS[item.name]
-        for number in value if isinstance(value, tuple) else (value,):
-            if not low <= number <= high:  # NaN is not either
-                raise WeightsError(f"configuration: {where}.{item.name} must be {low} to {high}: {value!r}")
-
-
-def build_dataclass(cls: type, values: Any, where: str) -> Any:
-    """Build a (nested) config dataclass from a dict, refusing anything it does not know."""
-    if not isinstance(values, dict):
-        raise WeightsError(f"configuration: {where} must be a table, not {values!r}")
-    known = {f.name: f for f in fields(cls)}
-    if unknown := sorted(set(values) - set(known)):
-        raise WeightsError(f"configuration: unknown field {where}.{unknown[0]}")
-    default = cls()
-    built = {}
-    for name, value in values.items():
-        current = getattr(default, name)
-        if is_dataclass(current):
-            value = build_dataclass(type(current), value, f"{where}.{name}")
-        elif isinstance(current, tuple) and isinstance(value, list):
-            # where the default is empty, so that it tells nothing of its elements, any kind will do
-            kind = type(current[0]) if current else object
-            value = tuple(float(x) if kind is float and type(x) is int else x for x in value)
-            if not all(isinstance(x, kind) and not isinstance(x, bool) for x in value):
-                raise WeightsError(f"configuration: {where}.{name} must hold {kind.__name__} only: {value!r}")
-        elif isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        elif current is not None and type(value) is not type(current):
-            raise WeightsError(f"configuration: {where}.{name} must be {type(current).__name__}: {value!r}")
-        built[name] = value
-    return cls(**built)
+    def from_dict(cls, values: object) -> ModelConfig:
+        """The inverse of `to_dict`. Raises WeightsError on unknown, ill-typed or impossible fields."""
+        with field_errors_as(WeightsError):
+            return from_mapping(cls, values, "model")

@@ -1,19 +1,20 @@
 """Distance between what latents decode to and the input, on magnitudes alone.
 
 Griffin-Lim is not run. Compared are mel spectra in two resolutions, as logarithms and as loudness, and the
-log-magnitudes of all bins, the low ones with the largest weight. Logarithms alone would weight faint background
-as much as foreground; loudness balances that.
+log-magnitudes of all bins, the low ones with the largest weight. Logarithms alone would weight faint
+background as much as foreground; loudness balances that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from torch import Tensor, from_numpy
 
 from ..model.codec_model import CodecModel
-from ..model.dsp.mel import LOUDNESS_EXPONENT, bin_weights, mel_filters
+from ..model.dsp.frequency_bands import bin_weights
+from ..model.dsp.mel import LOUDNESS_EXPONENT, mel_filter_bank
 
 MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
@@ -55,8 +56,8 @@ class PerceptualDistance:
         self.backbone = model.backbone
         self.context = self.backbone.log_magnitude_context
         length, rate = self.backbone.stft.window_length, model.config.sample_rate
-        filters = torch.cat([mel_filters(bands, length, rate) for bands in MEL_BANDS])
-        self.mel_filters = filters.mT.contiguous().to(model.device)
+        filters = np.concatenate([mel_filter_bank(bands, length, rate, "sum") for bands in MEL_BANDS])
+        self.mel_filters = from_numpy(filters).mT.contiguous().to(model.device)
         bins = BIN_WEIGHT * bin_weights(length, rate, BIN_EDGES, BIN_BAND_WEIGHTS).to(model.device)
         self.weights: tuple[Tensor | float, ...] = (1.0, LOUDNESS_WEIGHT, bins)
 

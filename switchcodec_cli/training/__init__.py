@@ -1,1 +1,1 @@
-"""Training: from a folder of audio to weights."""
+"""Training of weights on a folder of audio."""

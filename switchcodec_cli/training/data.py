@@ -1,56 +1,106 @@
-"""Training data: audio decoded once, balanced crops, augmentation on the device."""
+"""Training data: a pool of audio that is decoded once, and random items from it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..atomic_io import atomic_output
 from ..errors import UsageError
+from .augmentation import (
+    add_tones,
+    change_speed_and_equalise,
+    mix_items,
+    random_gain,
+    random_speed_length,
+)
 from .config import DataConfig
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
-QUIET = 1e-3  # root mean square of 20 ms below which a stretch counts as silence
+BLOCKS_PER_SECOND = 50
+SILENCE_RMS = 1e-3  # blocks below are silent
+KEPT_BLOCKS = 9  # around every block that is not silent, so that onsets and decays stay whole
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Where one file lies in the pool."""
+    """One source file and its place in the pool."""
 
-    name: str
-    kind: str
-    start: int
-    length: int
+    name: str  # path below the data folder
+    size: int  # of the source file, bytes
+    modified_ns: int  # modification time of the source file
+    start: int = 0  # first sample in the pool
+    length: int = 0  # samples; 0 if the file cannot be read
+
+    @property
+    def kind(self) -> str:
+        """First folder of the path, "sound" for files that lie in none."""
+        parts = Path(self.name).parts
+        return parts[0] if len(parts) > 1 else "sound"
 
 
-def decode_file(path: Path, sample_rate: int) -> np.ndarray:
-    """A file as mono int16 at the codec's rate, long silences cut out."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    samples = samples.mean(1)
+@dataclass(frozen=True)
+class PoolIndex:
+    """Contents of a pool, in the order of the samples."""
+
+    sample_rate: int
+    recordings: tuple[Recording, ...]
+
+    @classmethod
+    def read(cls, cache: Path) -> PoolIndex:
+        """Read the index of a pool. Raises OSError, ValueError, KeyError or TypeError if there is none."""
+        values = json.loads((cache / "pool.json").read_text())
+        recordings = tuple(Recording(**recording) for recording in values["recordings"])
+        return cls(values["sample_rate"], recordings)
+
+    def write(self, cache: Path) -> None:
+        with atomic_output(cache / "pool.json", force=True) as file:
+            file.write(json.dumps(asdict(self)).encode())
+
+
+def find_sources(folder: Path) -> list[Recording]:
+    """The audio files below a folder, sorted by path, not yet decoded."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    status = [path.stat() for path in paths]
+    return [
+        Recording(str(path.relative_to(folder)), entry.st_size, entry.st_mtime_ns)
+        for path, entry in zip(paths, status, strict=True)
+    ]
+
+
+def decode_file(path: Path, sample_rate: int) -> NDArray[np.int16]:
+    """Decode a file to mono at `sample_rate` Hz, without long silences.
+
+    Raises:
+        OSError, soundfile.SoundFileError: The file cannot be read.
+    """
+    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    samples: NDArray[np.float32] = audio.mean(1)
     if rate != sample_rate:
         samples = soxr.resample(samples, rate, sample_rate)
-    step = sample_rate // 50
-    blocks = samples[: len(samples) // step * step].reshape(-1, step)
-    loud = np.sqrt(np.square(blocks).mean(1)) > QUIET
-    # 80 ms around every loud block are kept, so that onsets and decays stay whole
-    kept = blocks[np.convolve(loud, np.ones(9), "same") > 0].ravel() if len(blocks) else samples
-    return (np.clip(kept, -1, 1) * 32767).astype(np.int16)
+    size = sample_rate // BLOCKS_PER_SECOND
+    blocks = samples[: len(samples) // size * size].reshape(-1, size)
+    if len(blocks):
+        loud = np.sqrt(np.square(blocks).mean(1)) > SILENCE_RMS
+        samples = blocks[np.convolve(loud, np.ones(KEPT_BLOCKS), "same") > 0].ravel()
+    rounded: NDArray[np.int16] = np.rint(np.clip(samples, -1, 1) * 32767).astype(np.int16)
+    return rounded
 
 
-def try_decoding(path: Path, sample_rate: int) -> np.ndarray | str:
-    """`decode_file`, or what was wrong with the file."""
+def decode_or_error(path: Path, sample_rate: int) -> NDArray[np.int16] | str:
+    """`decode_file`, or the message of its error."""
     try:
         return decode_file(path, sample_rate)
     except (OSError, soundfile.SoundFileError) as error:
@@ -64,138 +114,147 @@ def build_pool(
     workers: int | None = None,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Decode every audio file below `folder` into `cache`: one int16 file and a JSON index.
+    """Decode every audio file below `folder` into `cache`: a file of int16 samples and a JSON index.
 
-    Files that cannot be read are reported, and stand in the index with no length. Raises UsageError where
-    there is no audio.
+    Args:
+        folder: Files directly in it are of the kind "sound", others of the kind its subfolder is named after.
+        cache: Folder of the pool, created if it does not exist.
+        sample_rate: Of the pool in Hz.
+        workers: Processes that decode; default: one per core.
+        report: Called with a line per file that cannot be read; its length in the index is 0.
+
+    Raises:
+        UsageError: There is no audio file, or none that can be read.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not paths:
+    sources = find_sources(folder)
+    if not sources:
         raise UsageError(f"{folder}: no audio files to train on")
     cache.mkdir(parents=True, exist_ok=True)
-    index, position = [], 0
-    temporary = cache / "pool.i16.tmp"
-    with ProcessPoolExecutor(workers or os.cpu_count()) as executor, temporary.open("wb") as file:
-        decoded = executor.map(try_decoding, paths, [sample_rate] * len(paths), chunksize=4)
-        for path, samples in zip(paths, decoded, strict=True):
+    (cache / "pool.json").unlink(missing_ok=True)  # so that no index describes other samples
+    recordings, position = [], 0
+    with (
+        ProcessPoolExecutor(workers or os.cpu_count()) as executor,
+        atomic_output(cache / "pool.i16", force=True) as file,
+    ):
+        paths = [folder / source.name for source in sources]
+        decoded = executor.map(decode_or_error, paths, [sample_rate] * len(paths), chunksize=4)
+        for source, samples in zip(sources, decoded, strict=True):
             if isinstance(samples, str):
-                report(f"{path}: left out: {samples}")
+                report(f"{folder / source.name}: left out: {samples}")
                 samples = np.zeros(0, np.int16)
             file.write(samples.tobytes())
-            relative = path.relative_to(folder)
-            kind = relative.parts[0] if len(relative.parts) > 1 else "sound"
-            index.append({"name": str(relative), "kind": kind, "start": position, "length": len(samples)})
+            recordings.append(Recording(source.name, source.size, source.modified_ns, position, len(samples)))
             position += len(samples)
-    if not position:
-        temporary.unlink()
-        raise UsageError(f"{folder}: no audio files to train on could be read")
-    (cache / "pool.json").write_text(json.dumps(index))
-    temporary.replace(cache / "pool.i16")
+        if not position:
+            raise UsageError(f"{folder}: no audio files to train on could be read")
+    PoolIndex(sample_rate, tuple(recordings)).write(cache)
+
+
+def pool_is_current(folder: Path, cache: Path, sample_rate: int) -> bool:
+    """Whether the pool was made at this rate from the files that are below `folder` now.
+
+    Files are compared by name, size and modification time.
+    """
+
+    def identity(recordings: Iterable[Recording]) -> set[tuple[str, int, int]]:
+        return {(recording.name, recording.size, recording.modified_ns) for recording in recordings}
+
+    try:
+        index = PoolIndex.read(cache)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return (
+        index.sample_rate == sample_rate
+        and identity(index.recordings) == identity(find_sources(folder))
+        and (cache / "pool.i16").is_file()
+    )
+
+
+def prepare_pool(folder: Path, cache: Path, sample_rate: int, report: Callable[[str], None] = print) -> None:
+    """`build_pool`, unless the pool is current."""
+    if not pool_is_current(folder, cache, sample_rate):
+        report(f"decoding {folder} into {cache}")
+        build_pool(folder, cache, sample_rate, report=report)
 
 
 def default_cache(folder: Path, sample_rate: int) -> Path:
-    """A cache folder of its own for each data folder and rate."""
+    """The folder in the user's cache for the pool of a data folder at a sample rate."""
     key = hashlib.sha256(f"{folder.resolve()} {sample_rate}".encode()).hexdigest()[:12]
     base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "switchcodec" / key
 
 
 class AudioPool:
-    """All training audio in one int16 tensor, from which random crops are gathered on the device."""
+    """All training audio in one int16 tensor, from which random items are gathered on the device.
 
-    def __init__(
-        self, cache: Path, config: DataConfig, length: int, device: torch.device, sample_rate: int = 44100
-    ):
+    Args:
+        cache: Folder of the pool.
+        config: Shares of the kinds, and augmentation.
+        length: Samples per item.
+        device: Where the samples are kept.
+
+    Raises:
+        UsageError: The pool cannot be read, or no recording is long enough.
+    """
+
+    def __init__(self, cache: Path, config: DataConfig, length: int, device: torch.device):
         self.config, self.length, self.device = config, length, device
-        self.sample_rate = sample_rate
-        recordings = [Recording(**entry) for entry in json.loads((cache / "pool.json").read_text())]
-        margin = length // 4 + 4096  # a faster speed reads more
-        self.recordings = [r for r in recordings if r.length > length + margin]
+        try:
+            index = PoolIndex.read(cache)
+            samples = np.fromfile(cache / "pool.i16", dtype=np.int16)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{cache}: not a readable pool of training audio ({error})") from None
+        self.sample_rate = index.sample_rate
+        longest_source = length + length // 4 + 4096  # more than `random_speed_length` can ask for
+        self.recordings = [one for one in index.recordings if one.length > longest_source]
         if not self.recordings:
-            raise UsageError(f"no recording is longer than {(length + margin) / sample_rate:.1f} s")
-        self.samples = torch.from_numpy(np.fromfile(cache / "pool.i16", dtype=np.int16)).to(device)
-        shares = {"speech": config.speech, "music": config.music, "sound": config.sound}
-        weights = torch.tensor([float(r.length) for r in self.recordings], dtype=torch.float64)
-        weights = weights.sqrt()  # between equal speakers and equal hours
-        for kind in {r.kind for r in self.recordings}:
-            members = torch.tensor([r.kind == kind for r in self.recordings])
-            weights[members] *= shares.get(kind, config.sound) / weights[members].sum()
-        self.weights = weights
-        self.starts = torch.tensor([r.start for r in self.recordings])
-        self.spans = torch.tensor([float(r.length) for r in self.recordings], dtype=torch.float64)
+            raise UsageError(f"no recording is longer than {longest_source / self.sample_rate:.1f} s")
+        self.samples = torch.from_numpy(samples).to(device)
+        self.weights = self._weights()
+        self.starts = torch.tensor([one.start for one in self.recordings])
+        self.lengths = torch.tensor([one.length for one in self.recordings], dtype=torch.float64)
+
+    def _weights(self) -> Tensor:
+        """Chance of every recording to be drawn, float64 (recordings,).
+
+        A recording's share of its kind is as the square root of its length: between equal recordings, often
+        of one speaker each, and equal hours.
+        """
+        config = self.config
+        shares = {"speech": config.speech_share, "music": config.music_share, "sound": config.sound_share}
+        weights = torch.tensor([one.length for one in self.recordings], dtype=torch.float64).sqrt()
+        for kind in {one.kind for one in self.recordings}:
+            members = torch.tensor([one.kind == kind for one in self.recordings])
+            weights[members] *= shares.get(kind, config.sound_share) / weights[members].sum()
+        if not weights.any():
+            raise UsageError("the recipe gives a share of zero to every kind of audio there is")
+        return weights
 
     @property
     def hours(self) -> float:
-        """Hours of audio in recordings that are long enough."""
-        return float(self.spans.sum()) / self.sample_rate / 3600
+        """Hours of audio in the recordings that are long enough."""
+        return float(self.lengths.sum()) / self.sample_rate / 3600
 
     def crops(self, count: int, length: int, generator: torch.Generator) -> Tensor:
-        """Random stretches (count, length), float in -1..1."""
+        """Random stretches of recordings as they are, (count, length)."""
         chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        room = self.spans[chosen] - length
+        room = self.lengths[chosen] - length
         offset = (torch.rand(count, generator=generator, dtype=torch.float64) * room).long()
         first = (self.starts[chosen] + offset).to(self.device)
         return self.samples[first[:, None] + torch.arange(length, device=self.device)].float() / 32768
 
     def batch(self, count: int, generator: torch.Generator) -> Tensor:
-        """Augmented items (count, length)."""
+        """Random augmented items, (count, length)."""
         config = self.config
-        uniform = partial(torch.rand, generator=generator)
-        if uniform(1).item() < config.warping:
-            audio = self.warped(count, generator)
+        if torch.rand(1, generator=generator).item() < config.speed_eq_probability:
+            audio = self.speed_and_eq_items(count, generator)
         else:
             audio = self.crops(count, self.length, generator)
-        gain = torch.where(
-            uniform(count, 1) < 0.5, uniform(count, 1) * config.quietest, torch.zeros(count, 1)
-        )
-        sign = torch.where(uniform(count, 1) < 0.5, -1.0, 1.0)
-        audio = audio * (sign * 10 ** (gain / 20)).to(self.device)
-        second = uniform(count, 1) * (uniform(count, 1) < config.mixing)
-        audio = audio + audio.roll(1, 0) * second.to(self.device)
-        chosen = uniform(count) < config.tones
-        if chosen.any():
-            audio[chosen.to(self.device)] = self.with_tones(audio[chosen.to(self.device)], generator)
-        return audio
+        audio = random_gain(audio, config.min_gain_db, generator)
+        audio = mix_items(audio, config.mix_probability, generator)
+        return add_tones(audio, self.sample_rate, config.tone_probability, generator)
 
-    def with_tones(self, audio: Tensor, generator: torch.Generator) -> Tensor:
-        """Items (count, length) with one to four pure tones; half of the items keep a whisper of themselves.
-
-        Recordings hardly ever hold a lone line of the spectrum, least of all a high one, and a network that
-        never saw one does not reproduce it. Pitches 40 Hz to 18 kHz, half of them drawn in octaves, half in
-        hertz, half of them steady and half gliding by up to an octave; levels -46 to -6 dBFS.
-        """
-        count, length = audio.shape
-        uniform = partial(torch.rand, generator=generator)
-        tones = 4
-        start, place = uniform(count, tones, 1), uniform(count, tones, 1)
-        start = torch.where(uniform(count, tones, 1) < 0.5, 40 * 450**start, 40 + 17_960 * place)  # Hz
-        glide = (2 * uniform(count, tones, 1) - 1) * (uniform(count, tones, 1) < 0.5)  # octaves an item
-        level = 10 ** ((-46 + 40 * uniform(count, tones, 1)) / 20)
-        level = level * (torch.arange(tones)[:, None] <= (uniform(count, 1, 1) * tones).floor())
-        phase = uniform(count, tones, 1)
-        start, glide, level, phase = (x.to(audio.device) for x in (start, glide, level, phase))
-        frequency = start * 2 ** (glide * torch.linspace(0, 1, length, device=audio.device))
-        frequency = frequency.clamp(max=0.45 * self.sample_rate)
-        cycles = phase.double() + (frequency.double() / self.sample_rate).cumsum(-1)
-        made = (level * torch.sin(2 * math.pi * (cycles % 1).float())).sum(1)
-        rest = 10 ** (-60 * uniform(count, 1) / 20) * (uniform(count, 1) < 0.5)
-        return (made + rest.to(audio.device) * audio).clamp(-1, 1)
-
-    def warped(self, count: int, generator: torch.Generator) -> Tensor:
-        """Items at another speed (0.9 to 1.1) and through a smooth random filter, by Fourier transform."""
-        margin = 1024
-        target = self.length + 2 * margin
-        steps = int(torch.randint(-20, 21, (1,), generator=generator).item())
-        source = target + steps * target // 200 // 2 * 2
-        spectrum = torch.fft.rfft(self.crops(count, source, generator))
-        bins = target // 2 + 1
-        spectrum = torch.nn.functional.pad(spectrum, (0, max(0, bins - spectrum.shape[1])))[:, :bins]
-        knots = torch.randn(count, 1, 8, generator=generator) * 2.5  # dB, on a scale of octaves
-        position = torch.linspace(0.002, 1, bins).log()
-        position = (position - position[0]) / (position[-1] - position[0]) * 2 - 1
-        grid = torch.stack([position, torch.zeros_like(position)], -1).expand(count, 1, bins, 2)
-        curve = torch.nn.functional.grid_sample(
-            knots[:, :, None], grid, mode="bilinear", align_corners=True, padding_mode="border"
-        )[:, 0, 0]
-        spectrum = spectrum * (10 ** (curve / 20)).to(self.device) * (target / source)
-        return torch.fft.irfft(spectrum, target)[:, margin : margin + self.length].clamp(-1, 1)
+    def speed_and_eq_items(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random items at another speed and through a random equaliser, (count, length)."""
+        source = random_speed_length(self.length, generator)
+        return change_speed_and_equalise(self.crops(count, source, generator), self.length, generator)

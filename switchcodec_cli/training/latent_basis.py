@@ -1,9 +1,9 @@
-"""Latents in which distance means what the decoder makes of it.
+"""Change of the latents' basis so that Euclidean distance approximates output distortion.
 
-Codewords are found, and their averages kept, by plain distance of latents, but some directions of a latent
-change the decoded spectrum more than others. The encoder's last and the decoder's first layer are linear, so
-latents can be exchanged for others, Z A, without changing what an unquantized model computes; A is chosen so
-that plain distance becomes, in part, the mean distance of what is decoded.
+Codebook search and EMA codebooks use the Euclidean distance of latents, but some directions of a latent
+change the decoded spectrum more than others. The encoder's last layer and the decoder's first are linear, so
+that latents Z can be replaced by Z A without changing what an unquantized model computes. A is chosen so that
+the squared Euclidean distance becomes, in part, the mean squared change of the decoded features.
 """
 
 from __future__ import annotations
@@ -12,29 +12,41 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ..model.backbones import SpectralBackbone
 from ..model.codec_model import CodecModel
-from ..model.quantizer.codebook import Codebook
-from ..perceptual.distance import PerceptualDistance
+from ..model.quantizer.codebook import FullCodebook
+from ..perceptual import PerceptualDistance
 
-PROBES = 12  # random directions of the decoded spectrum per batch
+PROBES = 12  # random directions in the space of features, per batch
 
 
-def sensitivity(model: CodecModel, z: Tensor) -> Tensor:
-    """How much the decoded spectrum changes with latents z (B, T, D), by direction: (D, D), float64.
+def output_sensitivity(model: CodecModel, z: Tensor) -> Tensor:
+    """How much the decoded features change with latents, by direction.
 
-    The mean over frames of J^T W J, where J is the Jacobian of all that `PerceptualDistance` compares by one frame's
-    latent, and W its weights; J^T W^(1/2) times random signs has this for its covariance (Hutchinson 1990).
-    Raises UsageError for models other than spectral ones with codewords of the latent's dimension, for which
-    there is no way to exchange the latents.
+    The mean over frames of J^T W J, where J is the Jacobian of the features that `PerceptualDistance`
+    compares with respect to the latent of one frame, and W holds their weights. J^T W^(1/2) times random
+    signs has this covariance (Hutchinson 1990).
+
+    Args:
+        model: A model of the spectral backbone.
+        z: Latents, (B, T, D).
+
+    Returns:
+        Symmetric matrix, float64, (D, D).
+
+    Raises:
+        UsageError: The model has another backbone, or codebooks of the factorised form.
     """
-    if model.config.backbone != "spectral" or not isinstance(model.quantizer.shared.codebooks[0], Codebook):
-        raise UsageError("codebook.sensitivity is for the spectral backbone and codebooks of the full form")
+    full = isinstance(model.quantizer.shared.stages[0], FullCodebook)
+    if not (full and isinstance(model.backbone, SpectralBackbone)):
+        raise UsageError(
+            "codebook.output_distortion_share is for the spectral backbone and codebooks of the full form"
+        )
     z = z.detach().requires_grad_(True)
-    likeness = PerceptualDistance(model)
+    distance = PerceptualDistance(model)
     total = z.new_zeros(z.shape[-1], z.shape[-1], dtype=torch.float64)
     with torch.enable_grad():
-        aspects = likeness.aspects(likeness.decoded(z))
-        for values, weight in aspects:
+        for values, weight in zip(distance.decoded_features(z).parts, distance.weights, strict=True):
             scale = (torch.as_tensor(weight) / values[0, 0].numel()) ** 0.5
             for _ in range(PROBES):
                 signs = torch.randint_like(values, 2) * 2 - 1
@@ -44,29 +56,54 @@ def sensitivity(model: CodecModel, z: Tensor) -> Tensor:
     return total / (PROBES * z.shape[0] * z.shape[1])
 
 
-@torch.no_grad()
-def latent_basis(model: CodecModel, matrix: Tensor, share: float) -> Tensor:
-    """A (D, D), float64: distance of Z A is so much, 0..1, of what `matrix`, the sensitivity to Z, says.
+def remaining_share(applied: float, wanted: float) -> float:
+    """Share of output distortion to use in a further change of basis.
 
-    The size of Z A is such that the encoder's and the decoder's weights on it are alike, and learn alike.
+    After a change with the share s1, the metric of the latents is s1 M + (1 - s1) I in terms of the original
+    ones, where M is the normalised sensitivity. A further change with the share r makes it
+    r M + (1 - r) (s1 M + (1 - s1) I), which has the share s2 for r = (s2 - s1) / (1 - s1). This is
+    approximate: training changes M meanwhile, and M is normalised again in the new basis.
+
+    Args:
+        applied: s1, of all changes so far.
+        wanted: s2; if it is not more than `applied`, the result is 0, because changes are not undone.
     """
-    metric = share * matrix * (len(matrix) / matrix.trace())
-    metric += (1 - share) * torch.eye(len(matrix)).to(matrix)
+    return (wanted - applied) / (1 - applied) if wanted > applied else 0.0
+
+
+@torch.no_grad()
+def latent_basis(model: CodecModel, sensitivity: Tensor, share: float) -> Tensor:
+    """The matrix A by which latents are to be multiplied.
+
+    Args:
+        model: The model whose latents are to be changed.
+        sensitivity: `output_sensitivity` of its latents, (D, D).
+        share: Of the sensitivity in the new metric, 0 ... 1; the rest is the present metric.
+
+    Returns:
+        A, float64, (D, D), of such a norm that the weights of the encoder and of the decoder on Z A have
+        equal variance, and so are trained at like rates.
+    """
+    metric = share * sensitivity * (len(sensitivity) / sensitivity.trace())
+    metric += (1 - share) * torch.eye(len(sensitivity)).to(sensitivity)
     values, vectors = torch.linalg.eigh(metric)
-    root = (vectors * values.sqrt()) @ vectors.mT  # of all roots the one nearest to no change
-    given = (model.encoder.head.weight.double().mT @ root).square().mean()
-    taken = (torch.linalg.inv(root) @ model.decoder.stem.weight.double()).square().mean()
-    return root * (taken / given) ** 0.25
+    root = (vectors * values.sqrt()) @ vectors.mT  # the symmetric root is the one nearest to the identity
+    encoder = (model.backbone.encoder.head.weight.double().mT @ root).square().mean()
+    decoder = (torch.linalg.inv(root) @ model.backbone.decoder.stem.weight.double()).square().mean()
+    basis: Tensor = root * (decoder / encoder) ** 0.25
+    return basis
 
 
 @torch.no_grad()
 def change_basis(model: CodecModel, basis: Tensor) -> None:
-    """Make the model's latents Z into Z A, A = `basis` (D, D); what it decodes stays."""
-    encoder, decoder, quantizer = model.encoder, model.decoder, model.quantizer
+    """Replace a model's latents Z by Z A, A = `basis` (D, D); what it decodes without quantization stays."""
+    encoder, decoder, quantizer = model.backbone.encoder, model.backbone.decoder, model.quantizer
     inverse = torch.linalg.inv(basis)
     encoder.head.weight.copy_(basis.mT @ encoder.head.weight.double())
     encoder.head.bias.copy_(encoder.head.bias.double() @ basis)
     decoder.stem.weight.copy_(inverse @ decoder.stem.weight.double())
     quantizer.router.weight.copy_(quantizer.router.weight.double() @ inverse.mT)
-    for book in (book for part in quantizer.quantizers for book in part.codebooks):
-        book.codewords.copy_(book.codewords.double() @ basis)
+    for cascade in quantizer.quantizers:
+        for codebook in cascade.stages:
+            if isinstance(codebook, FullCodebook):
+                codebook.codewords.copy_(codebook.codewords.double() @ basis)

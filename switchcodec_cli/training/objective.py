@@ -1,138 +1,207 @@
-"""What a training step minimises, for either backbone."""
+"""What a training step minimises: one class per backbone, chosen by `build_objective`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..model.backbones import SpectralBackbone
+from ..model.backbones.spectral import MAX_LOG_MAGNITUDE
 from ..model.codec_model import CodecModel
-from ..model.dsp.griffin_lim import GriffinLim
-from ..model.quantizer.codebook import Codebook
+from ..model.dsp.griffin_lim import griffin_lim
+from ..model.quantizer.residual_vq import Observer
 from .config import LossConfig
-from .losses import MagnitudeLoss, WaveformLoss
+from .discriminators import Domain
+from .losses import MultiScaleMelLoss, SpectralLoss
+
+# (window length in samples, mel bands) of the loss on audio after Griffin-Lim
+SYNTHESIS_SCALES = ((512, 80), (1024, 120), (2048, 150))
+
+
+class Comparison(NamedTuple):
+    """What was predicted beside what it should be, for discriminators."""
+
+    predicted: Tensor
+    target: Tensor
 
 
 @dataclass
-class Outcome:
-    """One forward pass: the loss, its terms for the log, and what discriminators look at."""
+class ForwardResult:
+    """One forward pass over a batch."""
 
     loss: Tensor
-    terms: dict[str, Tensor]
-    masks: Tensor | None
-    # predicted and true, where the step has them: standardised log-magnitudes (B, T, bins), waveforms (B, L)
-    spectra: tuple[Tensor, Tensor] | None = None
-    audio: tuple[Tensor, Tensor] | None = None
+    terms: dict[str, Tensor]  # of the loss, for the log
+    masks: Tensor | None  # of the experts in use, (B, Nr); None if the latents were not quantized
+    comparisons: dict[Domain, Comparison]
 
 
-class Objective(nn.Module):
-    """LogMagnitudeSTFT, encoder, quantizer, decoder and the reconstruction losses."""
+class Objective(ABC):
+    """The reconstruction losses of a model.
+
+    Args:
+        model: The model that is trained.
+        config: Weights of the losses.
+    """
+
+    domains: frozenset[Domain]  # of the comparisons that `forward` returns
 
     def __init__(self, model: CodecModel, config: LossConfig):
-        super().__init__()
-        # not submodules: the trainer owns the model
-        self.__dict__["model"] = model
-        self.config = config
-        self.spectral = model.config.backbone == "spectral"
-        self.__dict__["encoder"], self.__dict__["decoder"] = model.encoder, model.decoder
-        if self.spectral:
-            spectral = model.config.spectral
-            self.distance = MagnitudeLoss(
-                config, spectral.window_length, model.config.sample_rate, spectral.output_floor
-            )
-            self.output_distance = WaveformLoss(
-                model.config.sample_rate,
-                ((512, 80), (1024, 120), (2048, 150)),
-                config.loudness,
-                spectral.output_floor,
-                config.amplitude,
-            )
-        else:
-            self.distance = WaveformLoss(model.config.sample_rate)
+        self.model, self.config = model, config
+        self.encoder: Callable[[Tensor], Any] = model.backbone.encoder
+        self.decoder: Callable[[Tensor], Any] = model.backbone.decoder
 
     def compile(self) -> None:
         """Fuse the networks' small operations."""
-        self.__dict__["encoder"] = torch.compile(self.model.encoder)
-        self.__dict__["decoder"] = torch.compile(self.model.decoder)
+        self.encoder = torch.compile(self.model.backbone.encoder)
+        self.decoder = torch.compile(self.model.backbone.decoder)
 
-    def latents(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Audio (B, L) -> latents, and the target of the reconstruction."""
-        model = self.model
-        target = audio
-        if self.spectral:
-            with torch.no_grad():
-                target = model.analysis.magnitude(audio)  # (B, T, bins)
-                inputs = model.analysis.standardise(target)
-        else:
-            inputs = audio
-        with torch.autocast(audio.device.type, torch.bfloat16):
-            z = self.encoder(inputs)
-        return z.float(), target
-
-    def output(self, magnitude: Tensor) -> Tensor:
-        """The audio (B, L) that the phase search makes of magnitudes (B, T, bins).
-
-        The phases are searched without gradient but for the last `output_graded` rounds; through them the
-        magnitudes learn what survives the overlap of neighbouring spectra.
-        """
-        spectral = self.model.config.spectral
-        search = GriffinLim(
-            spectral.window_length,
-            spectral.hop_length,
-            self.config.output_iterations,
-            spectral.phase_momentum,
-            magnitude.device,
-        )
-        with torch.no_grad():
-            start, _ = search.start.push(magnitude, True)
-            spectra = search.common.push(magnitude * start, magnitude, True)[0]
-            phasor = spectra / spectra.abs().clamp(min=1e-9)
-        for _ in range(self.config.output_graded):
-            samples = search.transform.overlap_add(magnitude * phasor)
-            frames = samples.unfold(-1, spectral.window_length, spectral.hop_length)
-            consistent = torch.fft.rfft(frames * search.transform.window)
-            phasor = consistent / consistent.abs().clamp(min=1e-4)
-        return search.synthesise(magnitude * phasor)
+    def latents(self, audio: Tensor) -> Tensor:
+        """Latents Z (B, T, D) of audio (B, L)."""
+        return self._encode(self._target(audio))
 
     def forward(
-        self,
-        audio: Tensor,
-        active: Tensor | None,
-        observe: Callable[[Codebook, Tensor, Tensor], None] | None = None,
-    ) -> Outcome:
-        """Audio (B, L) with `active` (B,) experts an item; None leaves the latents unquantized."""
-        config = self.config
-        z, target = self.latents(audio)
+        self, audio: Tensor, expert_counts: Tensor | None, observe: Observer | None = None
+    ) -> ForwardResult:
+        """Code a batch and compare the result with it.
+
+        Args:
+            audio: Items, (B, L).
+            expert_counts: Number of experts of each item, (B,); None leaves the latents unquantized.
+            observe: Called with what every codebook coded, for its moving averages.
+        """
+        target = self._target(audio)
+        z = self._encode(target)
         masks, commitment = None, z.new_zeros(())
-        if active is not None:
-            z, commitment, masks = self.model.quantizer(z, active, observe)
+        if expert_counts is not None:
+            z, commitment, masks = self.model.quantizer(z, expert_counts, observe)
         with torch.autocast(audio.device.type, torch.bfloat16):
-            predicted = self.decoder(z)
-        predicted = predicted.float()
-        if self.spectral:
-            restored = self.model.analysis.restore(predicted)
-            mel, fine = self.distance(restored, target)
-            loss = config.mel * mel + config.fine * fine
-            terms = {"mel": mel, "fine": fine, "commitment": commitment}
-            outcome = Outcome(loss, terms, masks)
-            magnitude = restored.clamp(max=8).exp()
-            if config.output:
-                # the ends of an item lack their neighbours
-                edge = self.model.config.spectral.window_length
-                outcome.audio = self.output(magnitude)[:, edge:-edge], audio[:, edge:-edge]
-                terms["output"] = self.output_distance(*outcome.audio)
-                outcome.loss = loss + config.output * terms["output"]
-            # discriminators see what the encoder sees, cut at its floor
-            outcome.spectra = (
-                self.model.analysis.standardise(magnitude),
-                self.model.analysis.standardise(target),
-            )
-        else:
-            predicted = predicted.flatten(1)
-            mel = self.distance(predicted, target)
-            outcome = Outcome(config.mel * mel, {"mel": mel, "commitment": commitment}, masks)
-            outcome.audio = predicted, target
-        outcome.loss = outcome.loss + config.commitment * commitment
-        return outcome
+            decoded = self.decoder(z)
+        loss, terms, comparisons = self._reconstruction(decoded.float(), target, audio)
+        loss = loss + self.config.commitment_weight * commitment
+        return ForwardResult(loss, {**terms, "commitment": commitment}, masks, comparisons)
+
+    def _encode(self, target: Tensor) -> Tensor:
+        with torch.autocast(target.device.type, torch.bfloat16):
+            z = self.encoder(self._encoder_input(target))
+        latents: Tensor = z.float()
+        return latents
+
+    @abstractmethod
+    def fit_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Set those constants of a new model that are measured on batches of audio (B, L)."""
+
+    @abstractmethod
+    def _target(self, audio: Tensor) -> Tensor:
+        """What the decoder's output is compared with."""
+
+    @abstractmethod
+    def _encoder_input(self, target: Tensor) -> Tensor:
+        """What the encoder gets."""
+
+    @abstractmethod
+    def _reconstruction(
+        self, decoded: Tensor, target: Tensor, audio: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], dict[Domain, Comparison]]:
+        """Weighted reconstruction loss, its terms, and what discriminators compare."""
+
+
+class SpectralObjective(Objective):
+    """Losses on log-magnitudes, and on the audio that Griffin-Lim makes of them if its weight is not zero."""
+
+    def __init__(self, model: CodecModel, backbone: SpectralBackbone, config: LossConfig):
+        super().__init__(model, config)
+        self.analysis, self.spectral = backbone.analysis, model.config.spectral
+        self.domains = frozenset(Domain if config.waveform_weight else {Domain.SPECTRA})
+        device = model.device
+        sample_rate, floor = model.config.sample_rate, self.spectral.output_floor
+        self.spectral_loss = SpectralLoss(config, self.spectral.window_length, sample_rate, floor).to(device)
+        self.waveform_loss = MultiScaleMelLoss(
+            sample_rate, SYNTHESIS_SCALES, floor, config.loudness_weight, config.linear_magnitude_weight
+        ).to(device)
+
+    @torch.no_grad()
+    def fit_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Measure mean and deviation of every bin's log-magnitude."""
+        floor = self.spectral.floor
+        logs = [self.analysis.magnitude(audio).clamp(min=floor).log().flatten(0, 1) for audio in batches]
+        self.analysis.mean.copy_(torch.cat(logs).mean(0))
+        self.analysis.deviation.copy_(torch.cat(logs).std(0))
+
+    @torch.no_grad()
+    def _target(self, audio: Tensor) -> Tensor:
+        return self.analysis.magnitude(audio)  # (B, T, bins)
+
+    @torch.no_grad()
+    def _encoder_input(self, target: Tensor) -> Tensor:
+        return self.analysis.standardise(target)
+
+    def _reconstruction(
+        self, decoded: Tensor, target: Tensor, audio: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], dict[Domain, Comparison]]:
+        config = self.config
+        log_magnitude = self.analysis.restore(decoded)
+        mel, bins = self.spectral_loss(log_magnitude, target)
+        loss, terms = config.mel_weight * mel + config.bin_weight * bins, {"mel": mel, "bins": bins}
+        magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp()
+        standardise = self.analysis.standardise  # cuts at the floor of the encoder's input
+        comparisons = {Domain.SPECTRA: Comparison(standardise(magnitude), standardise(target))}
+        if config.waveform_weight:
+            edge = self.spectral.window_length  # where the overlapping spectra of neighbours are missing
+            pair = Comparison(self.synthesise(magnitude)[:, edge:-edge], audio[:, edge:-edge])
+            comparisons[Domain.AUDIO] = pair
+            terms["waveform"] = self.waveform_loss(*pair)
+            loss = loss + config.waveform_weight * terms["waveform"]
+        return loss, terms, comparisons
+
+    def synthesise(self, magnitude: Tensor) -> Tensor:
+        """The audio (B, L) that fast Griffin-Lim makes of magnitudes (B, T, bins).
+
+        Phases are found without gradient, but for the iterations after `phase_iterations`: through these the
+        magnitudes learn what survives the overlap of neighbouring spectra.
+        """
+        return griffin_lim(
+            magnitude,
+            self.spectral.window_length,
+            self.spectral.hop_length,
+            self.spectral.phase_momentum,
+            self.config.phase_iterations,
+            self.config.phase_iterations_with_gradient,
+        )
+
+
+class WaveformObjective(Objective):
+    """Multi-scale mel distance of waveforms, as of DAC (Kumar et al. 2023)."""
+
+    domains = frozenset({Domain.AUDIO})
+
+    def __init__(self, model: CodecModel, config: LossConfig):
+        super().__init__(model, config)
+        self.waveform_loss = MultiScaleMelLoss(model.config.sample_rate).to(model.device)
+
+    def fit_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Do nothing: these networks have no such constants."""
+
+    def _target(self, audio: Tensor) -> Tensor:
+        return audio
+
+    def _encoder_input(self, target: Tensor) -> Tensor:
+        return target
+
+    def _reconstruction(
+        self, decoded: Tensor, target: Tensor, audio: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], dict[Domain, Comparison]]:
+        pair = Comparison(decoded.flatten(1), target)
+        mel = self.waveform_loss(*pair)
+        return self.config.mel_weight * mel, {"mel": mel}, {Domain.AUDIO: pair}
+
+
+def build_objective(model: CodecModel, config: LossConfig) -> Objective:
+    """The objective for a model's backbone."""
+    if isinstance(model.backbone, SpectralBackbone):
+        return SpectralObjective(model, model.backbone, config)
+    return WaveformObjective(model, config)

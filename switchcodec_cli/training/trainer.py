@@ -1,12 +1,10 @@
-"""The training loop: wall-clock budget, restartable from exported weights alone."""
+"""The training loop: wall-clock or step budget, resumable from exported weights alone."""
 
 from __future__ import annotations
 
-import copy
-import csv
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +15,42 @@ from torch import Tensor, nn
 from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..model.weights import load_weights, save_weights
+from .adversarial import AdversarialTraining
 from .codebook_ema import CodebookUpdater
 from .config import TrainingConfig
 from .data import AudioPool
-from .latent_basis import change_basis, latent_basis, sensitivity
-from .objective import Objective
+from .latent_basis import change_basis, latent_basis, output_sensitivity, remaining_share
+from .model_ema import UPDATE_EVERY, ModelEMA
+from .objective import build_objective
+from .schedule import Budget, Schedule
+from .training_log import StepTimer, TrainingLog
+from .weight_norm import add_weight_norm, without_weight_norm
 
-EXPORT_EVERY = 600.0  # seconds
+EXPORT_EVERY = 10.0  # minutes
 LOG_EVERY = 200  # steps
-PROBED = (0, 2, 5, 8)  # active experts at which the log probes the losses
+PROBED_EXPERT_COUNTS = (0, 2, 5, 8)
+STATISTICS_BATCHES, STATISTICS_BATCH_SIZE = 48, 8
+KMEANS_LATENTS = 12  # at least, per codeword
+SENSITIVITY_BATCHES = 12
 
 
 class Trainer:
-    """Trains a model on a pool of audio and exports its averaged weights."""
+    """Trains a model on a pool of audio and exports its averaged weights.
+
+    Args:
+        config: The recipe; its model is replaced by that of `resume`.
+        cache: Folder of the pool, see `data.build_pool`.
+        run: Folder for `weights.safetensors` and `log.csv`, created if it does not exist.
+        device: A torch device.
+        seed: Of all random numbers.
+        resume: Weights file to continue from; None starts with random weights.
+        compiled: Whether to compile the networks.
+        report: Called with lines of progress.
+
+    Raises:
+        UsageError: The recipe does not fit the model or the pool.
+        WeightsError: The weights to continue from cannot be read.
+    """
 
     def __init__(
         self,
@@ -44,266 +65,269 @@ class Trainer:
         report: Callable[[str], None] = print,
     ):
         torch.manual_seed(seed)
-        self.device = torch.device(device)
-        self.report, self.run = report, run
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device, self.run, self.report = torch.device(device), run, report
         run.mkdir(parents=True, exist_ok=True)
         self.provenance: dict[str, Any] = {}
-        if resume is not None:
+        if resume is None:
+            model = CodecModel(config.model)
+        else:
             model, _, self.provenance = load_weights(resume)
             config = replace(config, model=model.config)
-        else:
-            model = CodecModel(config.model)
-        self.config = config
+        self.config, self.schedule = config, Schedule(config)
+        self.expert_count_weights = _expert_count_weights(config)
         self.model = model.to(self.device).train()
-        if config.model.backbone == "dac":
-            _add_weight_norm(self.model)
-        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        if model.backbone.weight_norm:
+            add_weight_norm(self.model)
+        self.ema = ModelEMA(self.model, config.optimizer.ema_decay)
+        self.pool = self._open_pool(cache)
+        self.objective = build_objective(self.model, config.loss)
+        self.step = 0
+        self.stopped = False
         self.quantized = resume is not None
-        segment = config.data.segment_frames * self.model.hop
-        self.generator = torch.Generator().manual_seed(seed)
-        self.pool = AudioPool(cache, config.data, segment, self.device, config.model.sample_rate)
-        self.objective = Objective(self.model, config.loss).to(self.device)
-        if resume is not None:
-            self.weigh_latents()
-        frames = config.data.batch * config.data.segment_frames / 2
-        self.care = CodebookUpdater(self.model.quantizer, config.codebook, frames)
-        if not self.care.averages:
-            self.quantized = True  # codebooks trained by gradient need no k-means start
-        settings = config.optimizer
+        self.codebooks_only = False
+        # share of output distortion in the latents' metric, by all changes of basis so far
+        self.output_distortion_share = float(self.provenance.get("output_distortion_share", 0.0))
+        if resume is None:
+            self.fit_statistics()
+        else:
+            self.change_latent_basis()
+        expected_frames = config.data.batch_size * config.data.segment_frames / 2  # of an expert, per step
+        self.codebooks = CodebookUpdater(self.model.quantizer, config.codebook, expected_frames)
+        if not self.codebooks.averages:
+            self.quantized = True  # codebooks trained by gradient need no initialisation
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
-            settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            weight_decay=settings.weight_decay,
+            config.optimizer.learning_rate,
+            betas=(config.optimizer.beta1, config.optimizer.beta2),
+            weight_decay=config.optimizer.weight_decay,
             fused=True,
         )
-        self.adversary = None
+        self.adversary: AdversarialTraining | None = None
         if config.discriminator.kinds:
-            from .adversarial import AdversarialTraining
-
-            self.adversary = AdversarialTraining(config).to(self.device)
-        if resume is None and config.model.backbone == "spectral":
-            self.standardise()
+            self.adversary = AdversarialTraining(config, self.objective.domains, self.device)
         if compiled:
             self.objective.compile()
-        self.step = 0
-        self.settling = False
-        self.stopped = False
 
-    @torch.no_grad()
-    def standardise(self, batches: int = 48) -> None:
-        """Measure mean and deviation of every bin's log-magnitude on the data."""
-        analysis = self.model.analysis
-        logs = torch.cat(
-            [
-                analysis.magnitude(self.pool.batch(8, self.generator)).clamp(min=analysis.config.floor).log()
-                for _ in range(batches)
-            ]
-        ).flatten(0, 1)
-        analysis.mean.copy_(logs.mean(0))
-        analysis.deviation.copy_(logs.std(0))
-        self.average.analysis.load_state_dict(analysis.state_dict())
+    def _open_pool(self, cache: Path) -> AudioPool:
+        length = self.config.data.segment_frames * self.model.hop
+        pool = AudioPool(cache, self.config.data, length, self.device)
+        needed = self.config.model.sample_rate
+        if pool.sample_rate != needed:
+            raise UsageError(f"{cache}: holds audio at {pool.sample_rate} Hz, the model needs {needed} Hz")
+        return pool
 
-    @torch.no_grad()
-    def start_codebooks(self) -> None:
-        """k-means of all codebooks on fresh latents."""
-        self.weigh_latents()
-        size = self.config.model.quantizer.codebook_size
-        frames = self.config.data.batch * self.config.data.segment_frames
-        batches = -(-12 * size // frames)
-        latents = [self.objective.latents(self.items())[0].flatten(0, 1) for _ in range(batches)]
-        self.care.start(torch.cat(latents))
-        self.quantized = True
+    def train(self, minutes: float | None = None, steps: int | None = None) -> Path:
+        """Train for a wall-clock budget or up to a number of steps, or until `stop`.
 
-    def weigh_latents(self, batches: int = 12) -> None:
-        """Make distance between latents, by the share that the recipe says, what the decoder makes of it."""
-        share = self.config.codebook.sensitivity
-        if not share:
-            return
-        total = torch.zeros((), device=self.device)
-        for _ in range(batches):
-            with torch.no_grad():
-                z, _ = self.objective.latents(self.items())
-                if self.quantized:
-                    z, _, _ = self.model.quantizer(z, self.active(len(z)))
-            total = total + sensitivity(self.model, z)
-        basis = latent_basis(self.model, total, share)
-        for model in (self.model, self.average):
-            change_basis(model, basis)
+        SIGTERM and SIGINT end the run after the current step; its weights are exported all the same.
 
-    def items(self) -> Tensor:
-        return self.pool.batch(self.config.data.batch, self.generator)
+        Returns:
+            The exported weights file.
 
-    def active(self, count: int) -> Tensor:
-        """Random numbers of active experts (count,)."""
-        experts = self.config.model.quantizer.experts
-        chances = self.config.codebook.active or (1.0,) * (experts + 1)
-        if len(chances) != experts + 1:
-            raise UsageError(f"codebook.active needs {experts + 1} chances, has {len(chances)}")
-        chosen = torch.multinomial(torch.tensor(chances), count, replacement=True, generator=self.generator)
-        return chosen.to(self.device)
+        Raises:
+            UsageError: There is no budget.
+        """
+        budget = Budget(minutes, steps)
+        path, log = self.run / "weights.safetensors", TrainingLog(self.run / "log.csv")
+        timer, exported = StepTimer(self.step), budget.elapsed_minutes
+        with _termination_signals(self.stop):
+            while not self.stopped and (progress := budget.progress(self.step)) < 1:
+                self.advance(progress)
+                if self.step % LOG_EVERY == 0:
+                    row = {
+                        "step": self.step,
+                        "minutes": round(budget.elapsed_minutes, 2),
+                        "milliseconds": round(timer.milliseconds_per_step(self.step), 1),
+                        **self.measurements(),
+                    }
+                    log.write(row)
+                    self.report(" ".join(f"{name} {value}" for name, value in row.items()))
+                if budget.elapsed_minutes - exported > EXPORT_EVERY:
+                    self.export(path, budget.elapsed_minutes)
+                    exported = budget.elapsed_minutes
+        if not self.quantized:
+            self.initialise_codebooks()
+            self.ema.update(self.model, self.step)
+        self.export(path, budget.elapsed_minutes)
+        return path
 
-    def learning_rate(self, done: float) -> float:
-        """Share of the full learning rate after a share `done` of the budget."""
-        settings = self.config.optimizer
-        falling = (1 - done) / max(1e-9, 1 - settings.decay_from)
-        return min(1.0, (self.step + 1) / settings.warm_up) * min(1.0, max(settings.last, falling))
+    def stop(self) -> None:
+        """End the run after the current step."""
+        self.stopped = True
 
-    def train_step(self, scale: float) -> dict[str, Tensor]:
-        """One step of the optimizer(s); returns the loss terms."""
-        settings = self.config.optimizer
+    def advance(self, progress: float) -> None:
+        """Take one step of the kind that is due at a progress, the share 0 ... 1 of the budget."""
+        if not self.quantized and self.schedule.quantized(progress):
+            self.initialise_codebooks()
+            self.report(f"codebooks in use from step {self.step} on")
+        if self.quantized and self.codebooks.averages and self.schedule.codebooks_only(progress):
+            if not self.codebooks_only:
+                self.freeze_networks()
+                self.report(f"only the codebooks are updated from step {self.step} on")
+            self.codebook_step()
+        else:
+            self.train_step(self.schedule.learning_rate_scale(progress, self.step))
+        if self.quantized and self.schedule.replaces_dead_codes(progress, self.step):
+            self.codebooks.replace_dead_codes()
+
+    def train_step(self, learning_rate_scale: float) -> dict[str, Tensor]:
+        """Take one step of all optimizers; returns the terms of the loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * scale
-        audio = self.items()
-        active = self.active(len(audio)) if self.quantized else None
-        outcome = self.objective(audio, active, self.care.observe)
-        loss = outcome.loss
+            group["lr"] = self.config.optimizer.learning_rate * learning_rate_scale
+        audio = self.next_batch()
+        expert_counts = self.sample_expert_counts(len(audio)) if self.quantized else None
+        result = self.objective.forward(audio, expert_counts, self.codebooks.observe)
+        loss, terms = result.loss, dict(result.terms)
+        discriminators_only = False
         if self.adversary is not None:
-            outcome.terms.update(self.adversary.learn(outcome, scale))
-            if self.step >= self.config.discriminator.alone:
-                loss = loss + self.adversary.generator_loss(outcome)
-        if self.adversary is None or self.step >= self.config.discriminator.alone:
+            terms["discriminator"] = self.adversary.train_step(result, learning_rate_scale)
+            discriminators_only = self.step < self.config.discriminator.warmup_steps
+            if not discriminators_only:
+                generator_loss, generator_terms = self.adversary.generator_loss(result)
+                loss = loss + generator_loss
+                terms |= generator_terms
+        if not discriminators_only:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.grad_clip_norm)
             self.optimizer.step()
-            if outcome.masks is not None:
-                self.care.balance(outcome.masks)
+            if result.masks is not None:
+                self.codebooks.update_router_bias(result.masks)
         self.step += 1
-        if self.step % 4 == 0:
-            self.update_average()
-        return outcome.terms
+        if self.step % UPDATE_EVERY == 0:
+            self.ema.update(self.model, self.step)
+        return terms
 
-    def settle(self) -> None:
-        """From here on the averaged networks rest, and the codebooks learn what these make of the data."""
-        self.model.load_state_dict(self.average.state_dict())
-        self.care.remember(self.config.codebook.settle_decay)
-        self.settling = True
+    def freeze_networks(self) -> None:
+        """From here on only the codebooks are updated, and for the averaged networks.
+
+        While the networks change, the moving averages must be fast, and a codeword is the mean of a dozen
+        latents or so. From here on they can be slow.
+        """
+        self.model.load_state_dict(self.ema.model.state_dict())
+        self.codebooks.set_decay(self.config.codebook.codebook_only_ema_decay)
+        self.codebooks_only = True
 
     @torch.no_grad()
-    def settling_step(self) -> None:
-        """One step of the codebooks alone."""
-        z, _ = self.objective.latents(self.items())
-        self.model.quantizer(z, self.active(len(z)), self.care.observe)
+    def codebook_step(self) -> None:
+        """Update the codebooks alone."""
+        z = self.objective.latents(self.next_batch())
+        self.model.quantizer(z, self.sample_expert_counts(len(z)), self.codebooks.observe)
         self.step += 1
-        self.average.quantizer.load_state_dict(self.model.quantizer.state_dict())
+        self.ema.model.quantizer.load_state_dict(self.model.quantizer.state_dict())
+
+    def fit_statistics(self) -> None:
+        """Set the constants of a new model that are measured on the data."""
+        self.objective.fit_statistics(
+            self.pool.batch(STATISTICS_BATCH_SIZE, self.generator) for _ in range(STATISTICS_BATCHES)
+        )
+        self.ema.model.load_state_dict(self.model.state_dict())
 
     @torch.no_grad()
-    def update_average(self) -> None:
-        """Exponential average of the weights; early on over a fraction of the steps so far."""
-        decay = min(self.config.optimizer.average, self.step / (self.step + 200)) ** 4
-        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(ours, theirs, 1 - decay)
-        for mean, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            mean.copy_(value)
+    def initialise_codebooks(self) -> None:
+        """Start to quantize: change of basis, then k-means for all codebooks on fresh latents."""
+        self.change_latent_basis()
+        data = self.config.data
+        frames = KMEANS_LATENTS * self.config.model.quantizer.codebook_size
+        batches = -(-frames // (data.batch_size * data.segment_frames))
+        latents = [self.objective.latents(self.next_batch()).flatten(0, 1) for _ in range(batches)]
+        self.codebooks.kmeans_init(torch.cat(latents))
+        self.quantized = True
+
+    def change_latent_basis(self) -> None:
+        """Give output distortion the recipe's share in the latents' metric, unless it has as much already."""
+        wanted = self.config.codebook.output_distortion_share
+        share = remaining_share(self.output_distortion_share, wanted)
+        if share == 0:
+            return
+        sensitivity = torch.zeros((), device=self.device)
+        for _ in range(SENSITIVITY_BATCHES):
+            sensitivity = sensitivity + output_sensitivity(self.model, self.sample_latents())
+        basis = latent_basis(self.model, sensitivity, share)
+        for model in (self.model, self.ema.model):
+            change_basis(model, basis)
+        self.output_distortion_share = wanted
+
+    @torch.no_grad()
+    def sample_latents(self) -> Tensor:
+        """Latents (B, T, D) of a fresh batch, as the decoder gets them."""
+        z = self.objective.latents(self.next_batch())
+        if self.quantized:
+            z, _, _ = self.model.quantizer(z, self.sample_expert_counts(len(z)))
+        return z
+
+    def next_batch(self) -> Tensor:
+        """Random audio, (B, L)."""
+        return self.pool.batch(self.config.data.batch_size, self.generator)
+
+    def sample_expert_counts(self, count: int) -> Tensor:
+        """Random numbers of experts, (count,)."""
+        weights = self.expert_count_weights
+        chosen = torch.multinomial(weights, count, replacement=True, generator=self.generator)
+        return chosen.to(self.device)
+
+    def measurements(self) -> dict[str, float]:
+        """A row of the log: losses, and the use of codewords and experts."""
+        row = {name: round(value, 4) for name, value in self.probe().items()}
+        if self.quantized and self.codebooks.averages:
+            perplexities, load = self.codebooks.perplexities(), self.codebooks.load
+            row["perplexity_shared"] = round(perplexities[0], 1)
+            row["perplexity_min"] = round(min(perplexities), 1)
+            row["load_min"] = round(load.min().item(), 3)
+            row["load_max"] = round(load.max().item(), 3)
+        return row
 
     @torch.no_grad()
     def probe(self) -> dict[str, float]:
-        """Losses of a fixed batch at several numbers of active experts."""
+        """Loss terms of one fixed batch at several numbers of experts, as "mel_5" or "mel_unquantized"."""
         generator = torch.Generator().manual_seed(1)
-        audio = self.pool.crops(self.config.data.batch, self.pool.length, generator)
-        row = {}
-        for active in PROBED if self.quantized else (None,):
-            count = None
-            if active is not None:
-                count = torch.full((len(audio),), min(active, len(self.care.load)), device=self.device)
-            terms = self.objective(audio, count).terms
-            row |= {f"{name}_{active}": value.item() for name, value in terms.items()}
+        audio = self.pool.crops(self.config.data.batch_size, self.pool.length, generator)
+        if not self.quantized:
+            terms = self.objective.forward(audio, None).terms
+            return {f"{name}_unquantized": value.item() for name, value in terms.items()}
+        row: dict[str, float] = {}
+        for count in PROBED_EXPERT_COUNTS:
+            used = min(count, self.config.model.quantizer.experts)
+            expert_counts = torch.full((len(audio),), used, device=self.device)
+            terms = self.objective.forward(audio, expert_counts).terms
+            row |= {f"{name}_{count}": value.item() for name, value in terms.items()}
         return row
 
     def export(self, path: Path, minutes: float) -> None:
-        """Write the averaged weights with their provenance."""
-        history = [*self.provenance.get("history", [])]
+        """Write the averaged weights; their provenance gets an entry for this run of `minutes` so far."""
         recipe = asdict(self.config)
-        recipe.pop("model")
-        history.append(
-            {"steps": self.step, "minutes": round(minutes, 1), "device": str(self.device), "recipe": recipe}
-        )
-        save_weights(path, _without_weight_norm(self.average), {**self.provenance, "history": history})
-
-    def stop(self, *_: Any) -> None:
-        """Finish after this step (signal handler)."""
-        self.stopped = True
-
-    def train(self, minutes: float | None = None, steps: int | None = None) -> Path:
-        """Train for a wall-clock budget or a number of steps; returns the exported file."""
-        if minutes is None and steps is None:
-            raise UsageError("give a budget: --minutes or --steps")
-        handlers = {s: signal.signal(s, self.stop) for s in (signal.SIGTERM, signal.SIGINT)}
-        target = self.run / "weights.safetensors"
-        begin = exported = time.monotonic()
-        settings = self.config.codebook
-        logged_step, logged_time = 0, begin
-        log = (self.run / "log.csv").open("a", newline="")
-        writer = None
-        try:
-            while not self.stopped:
-                elapsed = time.monotonic() - begin
-                done = max(elapsed / (60 * minutes) if minutes else 0.0, self.step / steps if steps else 0.0)
-                if done >= 1:
-                    break
-                if not self.quantized and done >= settings.unquantized:
-                    self.start_codebooks()
-                    self.report(f"codebooks started at step {self.step}")
-                if self.quantized and self.care.averages and done >= 1 - settings.settle:
-                    if not self.settling:
-                        self.settle()
-                        self.report(f"codebooks settle from step {self.step} on")
-                    self.settling_step()
-                else:
-                    self.train_step(self.learning_rate(done / max(1e-9, 1 - settings.settle)))
-                if self.quantized and self.step % settings.revive_every == 0 and done < settings.revive_until:
-                    self.care.revive()
-                if self.step % LOG_EVERY == 0:
-                    now = time.monotonic()
-                    row = dict(
-                        step=self.step,
-                        minutes=round((now - begin) / 60, 2),
-                        milliseconds=round(1000 * (now - logged_time) / (self.step - logged_step), 1),
-                        **{name: round(value, 4) for name, value in self.probe().items()},
-                    )
-                    if self.quantized and self.care.averages:
-                        entropies = self.care.perplexity()
-                        row["perplexity_shared"] = round(entropies[0], 1)
-                        row["perplexity_least"] = round(min(entropies), 1)
-                        row["load_least"] = round(self.care.load.min().item(), 3)
-                        row["load_most"] = round(self.care.load.max().item(), 3)
-                    if writer is None or writer.fieldnames != list(row):
-                        writer = csv.DictWriter(log, list(row))
-                        writer.writeheader()
-                    writer.writerow(row)
-                    log.flush()
-                    self.report(" ".join(f"{name} {value}" for name, value in row.items()))
-                    logged_step, logged_time = self.step, now
-                if time.monotonic() - exported > EXPORT_EVERY:
-                    self.export(target, elapsed / 60)
-                    exported = time.monotonic()
-        finally:
-            log.close()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        if not self.quantized:
-            self.start_codebooks()
-            self.update_average()
-        self.export(target, (time.monotonic() - begin) / 60)
-        return target
+        del recipe["model"]
+        entry = {
+            "steps": self.step,
+            "minutes": round(minutes, 1),
+            "device": str(self.device),
+            "recipe": recipe,
+        }
+        provenance = {
+            **self.provenance,
+            "history": [*self.provenance.get("history", []), entry],
+            "output_distortion_share": self.output_distortion_share,
+        }
+        save_weights(path, without_weight_norm(self.ema.model), provenance)
 
 
-def _add_weight_norm(model: nn.Module) -> None:
-    """As DAC has it: on every convolution, the codebooks' projections (pointwise convolutions) included."""
-    for module in model.modules():
-        if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d, nn.Linear)):
-            nn.utils.parametrizations.weight_norm(module)
+def _expert_count_weights(config: TrainingConfig) -> Tensor:
+    """Weight of every number of experts, 0 ... Nr. Raises UsageError where their number is another."""
+    experts = config.model.quantizer.experts
+    weights = config.codebook.expert_count_weights or (1.0,) * (experts + 1)
+    if len(weights) != experts + 1:
+        raise UsageError(f"codebook.expert_count_weights needs {experts + 1} weights, has {len(weights)}")
+    return torch.tensor(weights)
 
 
-def _without_weight_norm(model: CodecModel) -> CodecModel:
-    """The same model with plain weights; the given one stays as it is."""
-    # not by removing it from a copy: copies share their classes, and the original would lose its weights
-    with torch.device("meta"):
-        plain = CodecModel(model.config)
-    state = {}
-    for name in plain.state_dict():
-        path, _, key = name.rpartition(".")
-        state[name] = getattr(model.get_submodule(path), key).detach()
-    plain.load_state_dict(state, assign=True)
-    return plain
+@contextmanager
+def _termination_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT inside the block."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    previous = [signal.signal(number, lambda *_: stop()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

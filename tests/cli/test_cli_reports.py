@@ -164,7 +164,7 @@ def test_train_and_resume(swc, files):
         "[model]\nlatent_dimension = 8\n"
         "[model.spectral]\nwidth = 16\nencoder_blocks = 1\ndecoder_blocks = 1\n"
         "[model.quantizer]\ncodebook_size = 16\nexperts = 2\ncodebooks = 1\n"
-        "[data]\nbatch = 2\nsegment_frames = 16\n"
+        "[data]\nbatch_size = 2\nsegment_frames = 16\n"
         "[loss]\nmel_bands = [20]\n"
     )
     budget = ("--steps", "3", "--no-compile", "--device", "cpu", "--cache", "cache")

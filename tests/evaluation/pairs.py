@@ -1,15 +1,15 @@
-"""Pairs of original and damaged signals, made by formula: no random numbers, the same on every machine."""
+"""Pairs of original and degraded signals, computed by formula so that they are equal on every machine."""
 
 import numpy as np
 
 
 def noise(count: int) -> np.ndarray:
-    """Values in [-1, 1] that look random. # (count,)"""
+    """Pseudo-random values in [-1, 1], (count,)."""
     return 2 * ((np.sin(np.arange(1, count + 1) * 12.9898) * 43758.5453) % 1) - 1
 
 
 def sweep() -> tuple[np.ndarray, np.ndarray, int]:
-    """A rising tone, and it again quieter with a whistle. Mono, 44.1 kHz."""
+    """A rising tone; degraded: quieter, with a steady tone. Mono, 44.1 kHz."""
     time = np.arange(88200) / 44100
     reference = (
         0.5 * np.sin(2 * np.pi * (100 * time + 1975 * time**2)) * (0.6 + 0.4 * np.cos(2 * np.pi * 3 * time))
@@ -18,7 +18,7 @@ def sweep() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def buzz() -> tuple[np.ndarray, np.ndarray, int]:
-    """Syllables of a buzzing voice with breath, and them again late, dull and noisy. Mono, 44.1 kHz."""
+    """Noisy harmonic syllables; degraded: delayed, low-pass filtered and noisy. Mono, 44.1 kHz."""
     time = np.arange(3 * 44100) / 44100
     phase = 2 * np.pi * 120 * time + 2 * np.sin(2 * np.pi * 2.3 * time)
     voice = sum(np.sin(k * phase) / k for k in range(1, 31))
@@ -29,7 +29,7 @@ def buzz() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def coarse_stereo() -> tuple[np.ndarray, np.ndarray, int]:
-    """Two channels of bells, and they again in steps of 1/32. Stereo, 48 kHz."""
+    """Decaying tones; degraded: quantized in steps of 1/32. Stereo, 48 kHz."""
     time = np.arange(72000) / 48000
     left = 0.4 * np.exp(-3 * (time % 0.5)) * np.sin(2 * np.pi * 440 * time)
     right = 0.4 * np.exp(-5 * (time % 0.25)) * np.sin(2 * np.pi * 1330 * time + 1)

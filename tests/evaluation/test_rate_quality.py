@@ -1,4 +1,4 @@
-"""Whole runs over real files with a real codec: Opus, as libsndfile writes it."""
+"""Rate and quality of whole folders, with Opus, as written by libsndfile, for a codec."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from switchcodec_cli.evaluation import Point, find_audio_files, plot_rate_qualit
 
 
 class Opus:
-    """The codec under test, with the interface of `switchcodec_cli.Codec`."""
+    """Opus with the interface of `switchcodec_cli.Codec`."""
 
     def encode(self, audio, sample_rate, *, kbps):
         if kbps < 6:
@@ -35,7 +35,7 @@ class Opus:
 
 @pytest.fixture
 def folder(tmp_path):
-    speech, sample_rate = pairs.buzz()[0], 24000  # buzz at a lower rate: a slow, deep voice
+    speech, sample_rate = pairs.buzz()[0], 24000  # played at a lower rate
     bells, _, bell_rate = pairs.coarse_stereo()
     for name, audio, rate in [
         ("speech/one.wav", speech, sample_rate),
@@ -51,7 +51,7 @@ def folder(tmp_path):
 METRICS = ["mel", "stft", "si_sdr"]
 
 
-def test_rows_means_and_table(folder):
+def test_rows_means_and_table_of_a_folder(folder):
     seen = []
     result = rate_quality(
         Opus(), [folder], [12, 64], metrics=METRICS, on_row=lambda row, *count: seen.append(count)
@@ -85,7 +85,7 @@ def test_rows_means_and_table(folder):
     assert "speech" in text and f"{high['scores']['mel']:.3f}" in text and "SI-SDR ↑" in text
 
 
-def test_json_holds_no_nan(folder):
+def test_json_has_no_nan(folder):
     if "pesq" not in __import__("switchcodec_cli.evaluation", fromlist=["x"]).available_metrics():
         pytest.skip("needs pesq")
     soundfile.write(folder / "music" / "silence.wav", np.zeros(24000), 24000)
@@ -99,8 +99,8 @@ def test_json_holds_no_nan(folder):
     )
 
 
-def test_processes_give_the_same_in_the_same_order(folder):
-    # A measure that needs no torch: two processes importing it would be most of the time spent here.
+def test_worker_processes_give_the_same_rows_in_the_same_order(folder):
+    # a metric that does not import torch, which would take most of the time
     alone = rate_quality(Opus(), [folder / "speech"], [12, 64], metrics=["si_sdr"])
     shared = rate_quality(Opus(), [folder / "speech"], [12, 64], metrics=["si_sdr"], workers=2)
     assert [(row.file, row.asked_kbps) for row in shared.rows] == [
@@ -110,7 +110,7 @@ def test_processes_give_the_same_in_the_same_order(folder):
         assert ours.scores == pytest.approx(theirs.scores, abs=1e-5)
 
 
-def test_bad_files_are_listed_and_the_others_go_on(folder):
+def test_failing_files_are_listed_and_the_others_measured(folder):
     (folder / "music" / "broken.wav").write_bytes(b"RIFF\0\0\0\0WAVEnonsense")
     soundfile.write(folder / "music" / "none.wav", np.zeros((0, 1)), 24000)
     soundfile.write(folder / "music" / "surround.wav", np.zeros((4800, 6)), 48000)
@@ -126,7 +126,7 @@ def test_bad_files_are_listed_and_the_others_go_on(folder):
     json.dumps(too_low.as_dict())
 
 
-def test_several_curves_have_names_of_their_own(folder):
+def test_several_curves(folder):
     points = [Point.at_rate(12, "low"), Point.at_rate(64, "high"), Point("high", "Q 3", {"kbps": 96})]
     result = rate_quality(Opus(), [folder / "music"], [*points, points[0]], metrics=["mel"])
     named = [(row.curve, row.setting, row.asked_kbps) for row in result.rows]
@@ -141,7 +141,7 @@ def test_several_curves_have_names_of_their_own(folder):
     assert b"<svg" in (folder / "curves.svg").read_bytes()[:2000]
 
 
-def test_a_sweep_takes_every_effort_and_every_way_to_set_the_rate():
+def test_sweep_has_every_effort_and_every_kind_of_rate_control():
     points = sweep_points([2.67, 8], 1)
     assert [point.options for point in points[:8]] == [
         {"kbps": rate, "effort": effort} for effort in range(4) for rate in (2.67, 8)
@@ -154,7 +154,7 @@ def test_a_sweep_takes_every_effort_and_every_way_to_set_the_rate():
         EncoderSettings(**point.options)
 
 
-def test_requests_that_make_no_sense(folder, tmp_path):
+def test_impossible_requests_are_refused(folder, tmp_path):
     for paths, kind in [([folder / "missing"], BadInputError), ([], BadInputError)]:
         with pytest.raises(kind):
             rate_quality(Opus(), paths, [12])
@@ -168,7 +168,7 @@ def test_requests_that_make_no_sense(folder, tmp_path):
     ]
 
 
-def test_plot(folder):
+def test_plot_is_written_as_png(folder):
     pytest.importorskip("matplotlib")
     result = rate_quality(Opus(), [folder], [12, 32], metrics=METRICS)
     path = folder / "plot.png"

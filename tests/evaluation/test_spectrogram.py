@@ -1,4 +1,4 @@
-"""The example that draws spectrograms runs as documented."""
+"""examples/spectrogram.py runs as documented."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_picture(tmp_path):
+def test_spectrogram_is_drawn(tmp_path):
     reference, decoded, sample_rate = pairs.sweep()
     soundfile.write(tmp_path / "original.wav", reference, sample_rate)
     soundfile.write(tmp_path / "decoded.flac", decoded[: sample_rate // 2], sample_rate)

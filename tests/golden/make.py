@@ -26,6 +26,7 @@ import torch
 from golden import CASES, EXPECTED, FOLDER, MODELS, describe, recording, voice
 
 from switchcodec_cli.api import Codec
+from switchcodec_cli.model.quantizer.codebook import FullCodebook
 from switchcodec_cli.training.config import (
     CodebookConfig,
     DataConfig,
@@ -54,10 +55,12 @@ def train(name: str) -> None:
     spectral = name == "spectral"
     config = TrainingConfig(
         model=model,
-        data=DataConfig(segment_frames=20 if spectral else 40, batch=8, warping=0.2),
-        loss=LossConfig(mel_bands=(20, 40), commitment=1.0 if spectral else 0.25),
-        optimizer=OptimizerConfig(learning_rate=3e-3 if spectral else 5e-4, warm_up=20, average=0.98),
-        codebook=CodebookConfig(unquantized=0.2, revive_every=40, balance=1e-3 if spectral else 5e-3),
+        data=DataConfig(segment_frames=20 if spectral else 40, batch_size=8, speed_eq_probability=0.2),
+        loss=LossConfig(mel_bands=(20, 40), commitment_weight=1.0 if spectral else 0.25),
+        optimizer=OptimizerConfig(learning_rate=3e-3 if spectral else 5e-4, warmup_steps=20, ema_decay=0.98),
+        codebook=CodebookConfig(
+            unquantized_share=0.2, replace_dead_every=40, router_bias_step=1e-3 if spectral else 5e-3
+        ),
     )
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -67,7 +70,7 @@ def train(name: str) -> None:
         trainer = Trainer(config, root / "pool", root / "run", compiled=False)
         made = trainer.train(steps=STEPS[name])
         (FOLDER / f"{name}.safetensors").write_bytes(made.read_bytes())
-        print(name, "load", trainer.care.load.tolist(), "perplexity", trainer.care.perplexity())
+        print(name, "load", trainer.codebooks.load.tolist(), "perplexity", trainer.codebooks.perplexities())
 
 
 def margin(codec: Codec, audio: np.ndarray) -> float:
@@ -79,8 +82,10 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
         z = model.encode(torch.from_numpy(audio[:length].T.copy()))
         for quantizer in model.quantizer.quantizers:
             for codebook in quantizer.codebooks:
-                if hasattr(codebook, "distances"):
-                    nearest = codebook.distances(z).topk(2, largest=False).values
+                if isinstance(codebook, FullCodebook):
+                    words = codebook.codewords
+                    distances = words.square().sum(-1) - 2 * (z @ words.mT)  # less |z|^2, which is common
+                    nearest = distances.topk(2, largest=False).values
                     least = min(
                         least, float((nearest[..., 1] - nearest[..., 0]).min() / z.square().sum(-1).mean())
                     )

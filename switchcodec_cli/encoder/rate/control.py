@@ -15,7 +15,7 @@ from .allocation import CodingOptions, FloatArray, IntArray, minimise_cost, mini
 
 LOOK_AHEAD_CHUNKS = 4  # of 8 windows: an average rate without a first pass looks 32 seconds ahead
 
-# Lagrange multiplier of a quality, in distortion per kbps: at quality 0, and its ratio from one step to the next
+# Lagrange multiplier of a quality, in distortion per kbps: at quality 0, and the ratio per step of quality
 MULTIPLIER_AT_0, MULTIPLIER_RATIO = 0.22, 10**-0.25
 
 
@@ -158,7 +158,7 @@ class RateControl(Allocator):
 
 
 def needs_distortion(settings: EncoderSettings, header: Header) -> bool:
-    """Whether rate control has a choice: of the experts of a window, or of their split between two signals."""
+    """Whether rate control has a choice: the experts of a window, or their split between two signals."""
     return not settings.constant or (
         header.signals == 2 and 0 < (header.experts_total or 0) < 2 * header.parameters.experts
     )

@@ -15,7 +15,7 @@ GROUP = 32  # candidates whose maximum is taken first where there are many
 
 
 class BeamSearch:
-    """Searches the codewords of a quantizer, one window at a time so that the work fits the processor's cache.
+    """Searches the codewords of a quantizer, one window at a time to make good use of the cache.
 
     Args:
         quantizer: The quantizer whose codewords are searched.

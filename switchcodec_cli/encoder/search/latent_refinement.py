@@ -52,7 +52,7 @@ class LatentRefiner:
         return torch.where(self._coded, self._refined.detach(), self._initial)
 
     def distance(self, z: Tensor) -> Tensor:
-        """Perceptual distance of each frame between what latents (B, T, D) decode to and the input. # (B, T)"""
+        """Perceptual distance (B, T) between what latents z (B, T, D) decode to and the input."""
         start = self._before.shape[1]
         extended = torch.cat([self._before, z, self._after], 1)
         decoded = self._distance.decoded_features(extended, start, start + z.shape[1])

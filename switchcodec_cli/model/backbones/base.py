@@ -41,6 +41,7 @@ class Backbone(nn.Module, ABC):
         log_magnitude_context: Latent frames to either side that `log_magnitude` depends on.
         output_floor: Smallest magnitude that the decoder is meant to reproduce.
         has_band_gains: Whether `decoder_stream` takes gains of several bands (else of one).
+        weight_norm: Whether the weights are normalised in training.
     """
 
     hop: int
@@ -50,6 +51,7 @@ class Backbone(nn.Module, ABC):
     log_magnitude_context: int
     output_floor: float
     has_band_gains: bool
+    weight_norm: bool
 
     @property
     @abstractmethod

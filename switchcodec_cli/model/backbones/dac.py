@@ -103,6 +103,7 @@ class DacBackbone(Backbone):
     """Strided convolutions on the waveform."""
 
     has_band_gains = False
+    weight_norm = True
     log_magnitude_frames = 2  # latent frames to either side that an analysis window of four hops reaches
 
     def __init__(self, config: DacConfig, dimension: int) -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import SpectralConfig
+from ..dsp.frequency_bands import band_of_bins
 from ..dsp.griffin_lim import GriffinLim
-from ..dsp.mel import band_of_bins
 from ..dsp.stft import LogMagnitudeSTFT
 from ..streaming import ContextStream
 from .base import Backbone, DecoderStream
@@ -110,6 +110,7 @@ class SpectralBackbone(Backbone):
     """Networks on log-magnitudes of the short-time spectrum, and Griffin-Lim for the phases."""
 
     has_band_gains = True
+    weight_norm = False
 
     def __init__(self, config: SpectralConfig, dimension: int, sample_rate: int) -> None:
         super().__init__()

@@ -1,51 +1,61 @@
-"""Mel bands, for losses and searches that listen as ears do."""
+"""The mel filter bank of losses, encoder search and metrics. Imports numpy only, not torch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-# loudness grows with about this power of the sound pressure (Stevens' law is 0.6 of pressure, 0.3 of power;
-# hearing models at the level of bands go lower)
+# Loudness of a mel band is its magnitude to this power. Stevens' law has 0.6 of sound pressure for whole
+# sounds; auditory models of single bands use lower exponents.
 LOUDNESS_EXPONENT = 0.3
 
-
-def mel_filters(bands: int, window_length: int, sample_rate: int) -> Tensor:
-    """Triangles of the Slaney mel scale that each sum to one: (bands, window_length / 2 + 1)."""
-    top = torch.tensor(sample_rate / 2, dtype=torch.float64)
-
-    def to_mel(f: Tensor) -> Tensor:
-        return torch.where(f < 1000, f * 3 / 200, 15 + (f.clamp(min=1) / 1000).log() * 27 / math.log(6.4))
-
-    def from_mel(m: Tensor) -> Tensor:
-        return torch.where(m < 15, m * 200 / 3, 1000 * ((m - 15) * math.log(6.4) / 27).exp())
-
-    edges = from_mel(torch.linspace(0, 1, bands + 2, dtype=torch.float64) * to_mel(top))
-    frequency = torch.linspace(0, 1, window_length // 2 + 1, dtype=torch.float64) * top
-    rising = (frequency - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - frequency) / (edges[2:] - edges[1:-1])[:, None]
-    triangles = torch.minimum(rising, falling).clamp(min=0)
-    total = triangles.sum(1, keepdim=True)
-    # bands narrower than a bin take the bin nearest to their centre
-    nearest = (frequency - edges[1:-1, None]).abs().argmin(1)
-    narrow = nn.functional.one_hot(nearest, len(frequency)).double()
-    return torch.where(total > 0, triangles / total.clamp(min=1e-9), narrow).float()
+# Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above
+_BREAK_HZ = 1000.0
+_BREAK_MEL = 15.0
+_MEL_PER_NEPER = 27 / math.log(6.4)
 
 
-def band_of_bins(bins: int, sample_rate: int, edges: Sequence[float]) -> Tensor:
-    """The band between the edges, in Hz, that each bin from 0 to half the rate is in: numbers (bins,)."""
-    return torch.bucketize(torch.linspace(0, sample_rate / 2, bins), torch.tensor(edges), right=True)
+def hertz_to_mel(hertz: float) -> float:
+    """Slaney's mel scale: 15 mel per kHz up to 1 kHz, then 27 mel per factor of 6.4."""
+    if hertz < _BREAK_HZ:
+        return hertz * _BREAK_MEL / _BREAK_HZ
+    return _BREAK_MEL + math.log(hertz / _BREAK_HZ) * _MEL_PER_NEPER
 
 
-def bin_weights(
-    window_length: int, sample_rate: int, edges: Sequence[float], weights: Sequence[float]
-) -> Tensor:
-    """Weights of a spectrum's bins, (window_length / 2 + 1,): one for each band between the edges in Hz.
+def mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `hertz_to_mel`, element by element."""
+    linear = mel * _BREAK_HZ / _BREAK_MEL
+    return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp((mel - _BREAK_MEL) / _MEL_PER_NEPER))
 
-    Their mean is 1 / ln 10, so that they make decades of natural logarithms.
+
+def mel_filter_bank(
+    bands: int, window_length: int, sample_rate: int, norm: Literal["sum", "area"]
+) -> NDArray[np.float32]:
+    """Triangular filters evenly spaced on Slaney's mel scale from 0 Hz to half the sample rate.
+
+    Args:
+        bands: Number of filters.
+        window_length: Length of the Fourier transform in samples.
+        sample_rate: In Hz.
+        norm: "sum": the weights of a filter sum to one, so that a band holds the mean of its bins; a filter
+            too narrow to contain any bin takes the bin nearest to its centre. "area": triangles have an area
+            of one over frequency in Hz, as in Slaney's toolbox and librosa; such a narrow filter is zero.
+
+    Returns:
+        Filters, (bands, window_length // 2 + 1).
     """
-    weight = torch.tensor(weights)[band_of_bins(window_length // 2 + 1, sample_rate, edges)]
-    return weight / weight.mean() / math.log(10)
+    edges = mel_to_hertz(np.linspace(0, hertz_to_mel(sample_rate / 2), bands + 2))
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    frequency = np.arange(window_length // 2 + 1) * sample_rate / window_length
+    triangles = np.minimum((frequency - low) / (centre - low), (high - frequency) / (high - centre))
+    filters = np.maximum(triangles, 0)
+    if norm == "area":
+        filters *= 2 / (high - low)
+    else:
+        empty = np.flatnonzero(filters.sum(1) < 1e-9)
+        filters[empty, np.abs(frequency - centre[empty]).argmin(1)] = 1
+        filters /= filters.sum(1, keepdims=True)
+    return filters.astype(np.float32)

@@ -1,11 +1,11 @@
 """Initial phases for Griffin-Lim, derived from the peaks of the magnitudes.
 
-A sinusoid advances by its frequency times the hop from one spectrum to the next, and all bins of its main lobe
-advance with it (the peak-locked phases of Laroche and Dolson 1999, "Improved phase vocoder time-scale
+A sinusoid advances by its frequency times the hop from one spectrum to the next, and all bins of its main
+lobe advance with it (the peak-locked phases of Laroche and Dolson 1999, "Improved phase vocoder time-scale
 modification of audio"). A click has the same phase in all bins if it is in the middle of the frame, and a
-phase linear in frequency elsewhere. Both can be read from the magnitudes: the frequency of a sinusoid from the
-bins beside its peak, the position of energy within a frame from the frames before and after. From random
-phases Griffin-Lim reconstructs neither low tones nor clicks well.
+phase linear in frequency elsewhere. Both can be read from the magnitudes: the frequency of a sinusoid from
+the bins beside its peak, the position of energy within a frame from the frames before and after. From
+random phases Griffin-Lim reconstructs neither low tones nor clicks well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""A little audio to train on, and a configuration small enough to do it in seconds."""
+"""Synthetic training audio, and configurations small enough to train in seconds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -19,7 +20,7 @@ from switchcodec_cli.training.config import (
 from switchcodec_cli.training.data import build_pool
 from switchcodec_cli.training.trainer import Trainer
 
-torch.set_num_threads(1)  # such small work is slower on several
+torch.set_num_threads(1)  # networks this small are slower with several threads
 
 RATE = 8000
 
@@ -40,10 +41,10 @@ SPECTRAL = TrainingConfig(
             kernel=3,
         ),
     ),
-    data=DataConfig(segment_frames=16, batch=8),
+    data=DataConfig(segment_frames=16, batch_size=8),
     loss=LossConfig(mel_bands=(20, 40)),
-    optimizer=OptimizerConfig(learning_rate=3e-3, warm_up=20, average=0.98),
-    codebook=CodebookConfig(unquantized=0.2, revive_every=30),
+    optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=20, ema_decay=0.98),
+    codebook=CodebookConfig(unquantized_share=0.2, replace_dead_every=30),
 )
 DAC = TrainingConfig(
     model=ModelConfig(
@@ -56,14 +57,14 @@ DAC = TrainingConfig(
         ),
         dac=DacConfig(encoder_width=4, decoder_width=16, strides=(2, 4, 8)),
     ),
-    data=DataConfig(segment_frames=40, batch=4, warping=0.0),
-    loss=LossConfig(commitment=0.25),
-    optimizer=OptimizerConfig(learning_rate=1e-3, warm_up=5, average=0.9),
+    data=DataConfig(segment_frames=40, batch_size=4, speed_eq_probability=0.0),
+    loss=LossConfig(commitment_weight=0.25),
+    optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=5, ema_decay=0.9),
 )
 
 
-def tune(seconds: float, rate: int, seed: int) -> np.ndarray:
-    """Gliding tones in bursts, over a little noise: (n,)."""
+def tone_bursts(seconds: float, rate: int, seed: int) -> np.ndarray:
+    """Bursts of a gliding harmonic tone over faint noise, (n,)."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = 150 + 60 * seed % 300 + 40 * np.sin(2 * np.pi * time)
@@ -72,20 +73,20 @@ def tune(seconds: float, rate: int, seed: int) -> np.ndarray:
     return 0.15 * total * (0.3 + np.sin(2 * np.pi * 2 * time) ** 2) + random.normal(0, 0.004, len(time))
 
 
-def write_folder(folder: Path, seconds: float = 4.0, each: int = 2) -> Path:
-    """A data folder with `each` recordings of every kind."""
+def write_data_folder(folder: Path, seconds: float = 4.0, each: int = 2) -> Path:
+    """Write a data folder with `each` recordings of every kind."""
     for number, kind in enumerate(("speech", "music", "sound") * each):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / kind / f"{number}.wav", tune(seconds, RATE, number), RATE)
+        soundfile.write(folder / kind / f"{number}.wav", tone_bursts(seconds, RATE, number), RATE)
     return folder
 
 
 def make_pool(root: Path) -> Path:
-    """Its pool."""
-    build_pool(write_folder(root / "audio"), root / "pool", RATE, workers=1)
+    """Build the pool of such a data folder."""
+    build_pool(write_data_folder(root / "audio"), root / "pool", RATE, workers=1)
     return root / "pool"
 
 
-def trainer(config: TrainingConfig, pool: Path, run: Path, **options) -> Trainer:
-    """A trainer that says nothing and compiles nothing."""
+def make_trainer(config: TrainingConfig, pool: Path, run: Path, **options: Any) -> Trainer:
+    """A trainer that neither compiles nor prints."""
     return Trainer(config, pool, run, compiled=False, report=lambda line: None, **options)
