@@ -17,12 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from rich.table import Table
 
-from ..atomic_io import atomic_path
-from ..audio import FORMATS, AudioReader, choose_channels, mix
+from ..audio import READABLE_SUFFIXES, AudioReader, choose_channels, mix
 from ..errors import BadInputError, SwcError, UsageError
 from .metrics import LOWER_IS_BETTER, choose_metrics, measure
 
-AUDIO_SUFFIXES = frozenset({*FORMATS, ".aifc", ".rf64", ".snd"} - {".raw", ".pcm"})
 TITLES = {
     "mel": "Mel",
     "stft": "STFT",
@@ -31,8 +29,6 @@ TITLES = {
     "stoi": "STOI",
     "visqol": "ViSQOL",
 }
-_OF_SPEECH = frozenset({"pesq", "stoi"})
-_NOT_SPEECH = frozenset({"music", "sound"})  # folders by these names hold none
 _DECIMALS = {"si_sdr": 1, "pesq": 2, "visqol": 2}
 
 
@@ -164,7 +160,7 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
+            inside = (file for file in path.rglob("*") if file.suffix.lower() in READABLE_SUFFIXES)
             found += sorted(file for file in inside if file.is_file())
         elif path.exists():
             found.append(path)
@@ -300,72 +296,6 @@ def _coded(
             len(data), seconds, encoded - started, finished - encoded, {},
         )  # fmt: skip
         yield row, reference, decoded.mean(axis=1) if decoded.ndim == 2 else decoded, sample_rate
-
-
-def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:
-    """Draw the metrics against the real rate into a PNG, SVG or PDF file.
-
-    A line per kind; where there are several curves, a line per curve, and a row of pictures per kind. What
-    says nothing is left out: SI-SDR of phases that a decoder made up, and measures of speech on other sounds.
-
-    Raises:
-        UsageError: matplotlib is not installed, the suffix is none it knows, or the file exists.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots need matplotlib: pip install 'switchcodec-cli[plot]'") from None
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if suffix not in ("png", "svg", "pdf"):
-        raise UsageError(f"{path}: plots are written as .png, .svg or .pdf")
-    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for mean in result.means():
-        if mean["kind"] != "all":
-            lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
-    kinds = list(dict.fromkeys(kind for kind, _ in lines))
-    several = any(curve for _, curve in lines)
-    names = [name for name in result.metrics if name != "si_sdr"] or list(result.metrics)
-    pictures: list[tuple[str, str | None] | None]
-    if several:
-        pictures = [(name, kind) if _says_something(name, kind) else None for kind in kinds for name in names]
-        columns = len(names)
-    else:
-        pictures = [(name, None) for name in names]
-        columns = min(3, len(pictures))
-    rows = math.ceil(len(pictures) / columns) or 1
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, picture in zip(axes, pictures, strict=False):
-        if picture is None:
-            axis.remove()
-            continue
-        name, only = picture
-        for (kind, curve), means in lines.items():
-            if only not in (None, kind) or not _says_something(name, kind):
-                continue
-            means = sorted(means, key=lambda mean: mean["kbps"])
-            axis.plot(
-                [mean["kbps"] for mean in means],
-                [mean["scores"][name] for mean in means],
-                marker="o",
-                markersize=3,
-                linestyle="-" if curve.startswith("constant") or not curve else "--",
-                label=curve or kind,
-            )
-        better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
-        title = f"{TITLES[name]} ({better})" if only is None else f"{only}: {TITLES[name]} ({better})"
-        axis.set(title=title, xlabel="kbps")
-        axis.grid(alpha=0.3)
-    for axis in axes[len(pictures) :]:
-        axis.remove()
-    if lines:
-        axes[0].legend(fontsize="small")
-    with atomic_path(path, force) as temporary:
-        figure.savefig(temporary, format=suffix, dpi=120)
-
-
-def _says_something(name: str, kind: str) -> bool:
-    return not (name in _OF_SPEECH and kind in _NOT_SPEECH)
 
 
 def _use_one_thread() -> None:

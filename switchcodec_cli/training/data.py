@@ -18,10 +18,10 @@ import soxr
 import torch
 from torch import Tensor
 
+from ..audio import READABLE_SUFFIXES
 from ..errors import UsageError
 from .config import DataConfig
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 QUIET = 1e-3  # root mean square of 20 ms below which a stretch counts as silence
 
 
@@ -69,7 +69,7 @@ def build_pool(
     Files that cannot be read are reported, and stand in the index with no length. Raises UsageError where
     there is no audio.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE_SUFFIXES)
     if not paths:
         raise UsageError(f"{folder}: no audio files to train on")
     cache.mkdir(parents=True, exist_ok=True)
