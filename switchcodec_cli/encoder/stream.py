@@ -38,7 +38,11 @@ class StreamEncoder:
     """
 
     def __init__(
-        self, codec: Codec, writer: StreamWriter, settings: EncoderSettings, plan: RateAllocation | None = None
+        self,
+        codec: Codec,
+        writer: StreamWriter,
+        settings: EncoderSettings,
+        plan: RateAllocation | None = None,
     ):
         """plan: what a `FirstPass` found for the same audio and settings, for an average rate."""
         self.codec, self.writer = codec, writer
@@ -157,7 +161,9 @@ class FirstPass:
 
     def __init__(self, codec: Codec, header: Header, settings: EncoderSettings):
         """header: that of the stream to be written."""
-        self.front_end = ChunkAnalyzer(codec, header, PerceptualDistance(codec.model), target=False, tables=True)
+        self.front_end = ChunkAnalyzer(
+            codec, header, PerceptualDistance(codec.model), target=False, tables=True
+        )
         self.planner = RateControl(settings, header, look_ahead=None)
 
     def write(self, block: np.ndarray) -> None:

@@ -33,7 +33,9 @@ class PerceptualFeatures:
 
     def span(self, start: int, stop: int) -> PerceptualFeatures:
         """The frames from `start` to `stop`."""
-        return PerceptualFeatures(self.mel[:, start:stop], self.loudness[:, start:stop], self.bins[:, start:stop])
+        return PerceptualFeatures(
+            self.mel[:, start:stop], self.loudness[:, start:stop], self.bins[:, start:stop]
+        )
 
 
 class PerceptualDistance:

@@ -95,7 +95,9 @@ def test_wav_of_odd_size_is_padded(announced):
     assert len(data) % 2 == 0 and int.from_bytes(data[4:8], "little") == len(data) - 8
     buffer.seek(0)
     assert soundfile.info(buffer).frames == 5001
-    assert (data[36:40] == b"data") == (announced is not None)  # with a known length the plain header of 44 bytes
+    assert (data[36:40] == b"data") == (
+        announced is not None
+    )  # with a known length the plain header of 44 bytes
 
 
 def test_wav_beyond_4_gib_is_rf64(tmp_path):
