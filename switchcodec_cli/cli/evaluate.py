@@ -72,6 +72,7 @@ def parse_rates(value: str) -> tuple[float, ...]:
 @click.option(
     "--workers",
     type=click.IntRange(1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Number of processes that compute metrics.",

@@ -54,6 +54,7 @@ channels_option = click.option(
 effort_option = click.option(
     "--effort",
     type=click.IntRange(0, 3),
+    metavar="N",
     default=2,
     show_default=True,
     help="Search effort, 0 (fastest) to 3 (best quality).",
@@ -62,8 +63,8 @@ phase_iterations_option = click.option(
     "--phase-iterations",
     type=click.IntRange(0, 1000),
     metavar="N",
-    help="Iterations of phase reconstruction; fewer are faster, more improve quality slightly.  "
-    "[default: stored in the weights]",
+    show_default="set by the weights",
+    help="Iterations of phase reconstruction; fewer are faster, more improve quality slightly.",
 )
 
 

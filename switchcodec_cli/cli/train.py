@@ -40,7 +40,9 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Number of training steps.")
 @click.option("--resume", metavar="NAME|PATH", help="Weights to continue from.")
 @device_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
+@click.option(
+    "--seed", type=int, metavar="N", default=0, show_default=True, help="Seed of the random numbers."
+)
 @click.option(
     "--cache",
     metavar="DIR",

@@ -10,7 +10,7 @@ from ..batch.plan import STREAM_SUFFIXES, find_inputs
 from ..errors import BadInputError, one_line
 from .errors import Invocation, describe
 from .formatting import format_duration
-from .options import Command, json_option, quiet_option
+from .options import Command, json_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EXAMPLES = (
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
 )
 @json_option
-@quiet_option
+@click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
 @click.pass_obj
 def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     """Check .swc files for damage. Weights are not needed.

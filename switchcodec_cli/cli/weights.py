@@ -61,11 +61,11 @@ def print_weights_list(as_json: bool) -> None:
             )
 
 
-@weights.command("show", cls=Command, examples=EXAMPLES[1:2])
+@weights.command("show", cls=Command, examples=EXAMPLES[1:2], short_help="Show details of weights.")
 @click.argument("name", metavar="[NAME|PATH]", required=False)
 @json_option
 def show_weights(name: str | None, as_json: bool) -> int:
-    """Show the configuration, origin, fingerprint and size of weights (by default the default ones)."""
+    """Show the fingerprint, size, configuration and origin of weights; the default ones without NAME."""
     path = find_weights(name)
     info = _read_info(path)
     config, provenance = info.config.to_dict(), info.provenance
@@ -82,12 +82,12 @@ def show_weights(name: str | None, as_json: bool) -> int:
     return 0
 
 
-@weights.command("verify", cls=Command, examples=EXAMPLES[2:])
+@weights.command("verify", cls=Command, examples=EXAMPLES[2:], short_help="Check weights.")
 @click.argument("names", metavar="[NAME|PATH]...", nargs=-1)
 @click.option("--fingerprint", metavar="HEX", help="Expected fingerprint, or the start of it.")
 @click.pass_obj
 def verify_weights(invocation: Invocation, /, names: tuple[str, ...], fingerprint: str | None) -> int:
-    """Check weights (by default the default ones) by building the model; this imports torch."""
+    """Check that models can be built from weights; from the default ones without NAME."""
     exit_codes = []
     for name in names or (None,):
         try:
