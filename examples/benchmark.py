@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measure speed, memory and start-up of `swc` on this machine, beside EnCodec and DAC where installed.
+"""Measure the speed, memory and start-up time of swc, and compare it with EnCodec and DAC if installed.
 
     python examples/benchmark.py                       # five minutes of speech
     python examples/benchmark.py music.flac --threads 1
 
-Speeds are from file to file, the time to load the model left out; every measurement is a process of its own,
-and memory is the peak of that process. EnCodec (24 kHz, 3 kbps; `pip install encodec`) and DAC (44.1 kHz, 2.6
-kbps; `pip install descript-audio-codec`) run with random weights, since timing does not depend on them, in
-blocks of five seconds, with the same number of threads.
+Speeds are from file to file without the time to load the model. Each measurement runs in a process of its
+own, whose peak memory is reported. EnCodec (24 kHz, 3 kbps; `pip install encodec`) and DAC (44.1 kHz, 2.6
+kbps; `pip install descript-audio-codec`) run with random weights, which does not affect their speed, in
+blocks of five seconds and with the same number of threads.
 """
 
 from __future__ import annotations
@@ -23,219 +23,286 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import soundfile
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    import torch
+
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT / "examples" / "speech.flac"
-PEERS = {"encodec": "EnCodec 24 kHz, 3 kbps", "dac": "DAC 44.1 kHz, 2.6 kbps"}
-PACKAGES = {"encodec": "encodec", "dac": "descript-audio-codec"}
 BLOCK_SECONDS = 5.0
-CAPTION = "encode, decode: × real time; slower: against the first line; MB: peak memory"
+CAPTION = "encode, decode: × real time; slower: relative to the first row; MB: peak memory"
 
 
-@dataclass
+@dataclass(frozen=True)
+class OtherCodec:
+    """A codec for comparison."""
+
+    module: str
+    package: str
+    title: str
+
+
+OTHER_CODECS = (
+    OtherCodec("encodec", "encodec", "EnCodec 24 kHz, 3 kbps"),
+    OtherCodec("dac", "descript-audio-codec", "DAC 44.1 kHz, 2.6 kbps"),
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Encoding or decoding of one file."""
+
+    speed: float
+    """Times real time."""
+    memory: float
+    """Peak memory in MB."""
+
+
+@dataclass(frozen=True)
 class Result:
-    """What one codec took, in each direction."""
+    """The measurements of one codec."""
 
-    name: str
-    encode: dict[str, float]  # "speed" in x real time, "memory" in MB
-    decode: dict[str, float]
+    title: str
+    encode: Measurement
+    decode: Measurement
 
 
-def run(command: list[str], threads: int) -> tuple[str, float, float]:
-    """Run a command to its end: what it printed, seconds it took, peak of its memory in MB."""
+@dataclass(frozen=True)
+class Process:
+    """A process that has finished."""
+
+    output: str
+    seconds: float
+    memory: float
+    """Peak memory in MB."""
+
+
+def run(command: list[str], threads: int) -> Process:
+    """Run a command with a number of threads; exits if it fails."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-    assert process.stdout
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"error: {' '.join(command)} ended with exit code {process.returncode}")
+        raise SystemExit(f"error: {' '.join(command)} failed with exit code {process.returncode}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return printed, elapsed, usage.ru_maxrss / unit
+    return Process(output, seconds, usage.ru_maxrss / unit)
 
 
-def swc(*words: str) -> list[str]:
-    return [sys.executable, "-m", "switchcodec_cli", *words]
+def swc(*arguments: str) -> list[str]:
+    """The command line of swc."""
+    return [sys.executable, "-m", "switchcodec_cli", *arguments]
 
 
-def repeat(source: Path, target: Path, seconds: float) -> None:
-    """Write `seconds` of a recording, over and over, as WAV."""
+def write_repeated(source: Path, output: Path, seconds: float) -> None:
+    """Write a recording as WAV, repeated to a duration in seconds."""
     rate = soundfile.info(source).samplerate
     left = round(seconds * rate)
     audio, _ = soundfile.read(source, left, dtype="int16", always_2d=True)
-    with soundfile.SoundFile(target, "w", rate, audio.shape[1], "PCM_16") as file:
+    with soundfile.SoundFile(output, "w", rate, audio.shape[1], "PCM_16") as file:
         while left > 0:
             file.write(audio[:left])
             left -= len(audio)
 
 
 def measure_swc(
-    name: str, wave: Path, encoding: list[str], weights: list[str], folder: Path, threads: int
+    title: str, wave: Path, encode_options: list[str], common_options: list[str], threads: int
 ) -> Result:
-    """encoding: options for `swc encode` alone; weights: for both ways."""
-    stream, back = str(folder / "speech.swc"), str(folder / "back.wav")
-    rows = []
-    for words in (["encode", str(wave), stream, *encoding], ["decode", stream, back]):
-        command = swc(*words, *weights, "--device", "cpu", "--force", "--json", "--quiet")
-        printed, _, memory = run(command, threads)
-        rows.append({"speed": json.loads(printed)["speed"], "memory": memory})
-    return Result(name, *rows)
+    """Measure swc; `common_options` are for `swc encode` and `swc decode`."""
+    stream, decoded = str(wave.with_name("swc.swc")), str(wave.with_name("swc.wav"))
+
+    def measure(*arguments: str) -> Measurement:
+        options = [*common_options, "--device", "cpu", "--force", "--json", "--quiet"]
+        process = run(swc(*arguments, *options), threads)
+        return Measurement(json.loads(process.output)["speed"], process.memory)
+
+    return Result(
+        title, measure("encode", str(wave), stream, *encode_options), measure("decode", stream, decoded)
+    )
 
 
-def measure_peer(name: str, wave: Path, seconds: float, folder: Path, threads: int) -> Result:
-    codes, back = str(folder / f"{name}.npy"), str(folder / f"{name}.wav")
-    rows = []
-    for source, target in ((str(wave), codes), (codes, back)):
-        command = [sys.executable, "-W", "ignore", __file__, "--peer", name, source, target, str(seconds)]
-        printed, _, memory = run(command, threads)
-        rows.append({"speed": float(printed), "memory": memory})
-    return Result(PEERS[name], *rows)
+def measure_other(codec: OtherCodec, wave: Path, seconds: float, threads: int) -> Result:
+    """Measure another codec on the first `seconds` of a file."""
+    indices, decoded = str(wave.with_name("other.npy")), str(wave.with_name("other.wav"))
+
+    def measure(source: str, output: str) -> Measurement:
+        command = [sys.executable, "-W", "ignore", __file__, "--other", codec.module]
+        process = run([*command, source, output, str(seconds)], threads)
+        return Measurement(float(process.output), process.memory)
+
+    return Result(codec.title, measure(str(wave), indices), measure(indices, decoded))
 
 
-def peer(name: str, source: str, target: str, seconds: float) -> float:
-    """Encode or decode with another codec; returns x real time without the loading of the model."""
+class Encodec:
+    """EnCodec at 24 kHz with random weights."""
+
+    sample_rate = 24000
+
+    def __init__(self) -> None:
+        from encodec import EncodecModel
+
+        self.model = EncodecModel.encodec_model_24khz(pretrained=False).eval()
+        self.model.set_target_bandwidth(3.0)
+
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Audio (1, 1, n) to codebook indices."""
+        return self.model.encode(audio)[0][0]
+
+    def decode(self, indices: torch.Tensor) -> torch.Tensor:
+        """The inverse of `encode`."""
+        return self.model.decode([(indices, None)])
+
+
+class Dac:
+    """DAC at 44.1 kHz with random weights."""
+
+    sample_rate = 44100
+
+    def __init__(self) -> None:
+        import dac
+
+        self.model = dac.DAC().eval()  # the default configuration is that of the model at 44.1 kHz
+
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Audio (1, 1, n) to codebook indices."""
+        return self.model.encode(self.model.preprocess(audio, self.sample_rate), n_quantizers=3)[1]
+
+    def decode(self, indices: torch.Tensor) -> torch.Tensor:
+        """The inverse of `encode`."""
+        return self.model.decode(self.model.quantizer.from_codes(indices)[0])
+
+
+def run_other(name: str, source: str, output: str, seconds: float) -> float:
+    """Encode a WAV to indices (.npy), or decode them, with another codec; returns the speed."""
     import numpy as np
     import soxr
     import torch
 
     torch.manual_seed(0)
-    if name == "encodec":
-        from encodec import EncodecModel
-
-        model = EncodecModel.encodec_model_24khz(pretrained=False)
-        model.set_target_bandwidth(3.0)
-        rate = 24000
-
-        def encode(audio: torch.Tensor) -> torch.Tensor:
-            return model.encode(audio)[0][0]
-
-        def decode(codes: torch.Tensor) -> torch.Tensor:
-            return model.decode([(codes, None)])
-    else:
-        import dac
-
-        model = dac.DAC()  # the configuration of the 44.1 kHz model
-        rate = 44100
-
-        def encode(audio: torch.Tensor) -> torch.Tensor:
-            return model.encode(model.preprocess(audio, rate), n_quantizers=3)[1]
-
-        def decode(codes: torch.Tensor) -> torch.Tensor:
-            return model.decode(model.quantizer.from_codes(codes)[0])
-
-    model.eval()
-    block = round(BLOCK_SECONDS * rate)
+    codec = Encodec() if name == "encodec" else Dac()
+    block = round(BLOCK_SECONDS * codec.sample_rate)
     began = time.perf_counter()
     with torch.inference_mode():
-        if target.endswith(".npy"):
+        if output.endswith(".npy"):
             with soundfile.SoundFile(source) as file:
                 audio = file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True).mean(1)
-                audio = soxr.resample(audio, file.samplerate, rate)
-            audio = np.pad(audio, (0, -len(audio) % block)).reshape(-1, 1, 1, block)
-            codes = [encode(torch.from_numpy(part)).numpy().astype(np.uint16) for part in audio]
-            np.save(target, np.stack(codes))
+                audio = soxr.resample(audio, file.samplerate, codec.sample_rate)
+            blocks = np.pad(audio, (0, -len(audio) % block)).reshape(-1, 1, 1, block)
+            indices = [codec.encode(torch.from_numpy(each)).numpy().astype(np.uint16) for each in blocks]
+            np.save(output, np.stack(indices))
         else:
-            codes = torch.from_numpy(np.load(source).astype(np.int64))
-            with soundfile.SoundFile(target, "w", rate, 1, "PCM_16") as file:
-                for part in codes:
-                    file.write(decode(part)[0, 0, :block].numpy())
-            audio = codes
+            blocks = torch.from_numpy(np.load(source).astype(np.int64))
+            with soundfile.SoundFile(output, "w", codec.sample_rate, 1, "PCM_16") as file:
+                for each in blocks:
+                    file.write(codec.decode(each)[0, 0, :block].numpy())
         elapsed = time.perf_counter() - began
-    return len(audio) * BLOCK_SECONDS / elapsed
+    return len(blocks) * BLOCK_SECONDS / elapsed
 
 
-def cold_starts(wave: Path, options: list[str], folder: Path, threads: int) -> list[tuple[str, float]]:
-    """The best of three starts each, in seconds."""
-    second, stream = folder / "second.wav", folder / "second.swc"
-    repeat(wave, second, 1.0)
-    calls = [
-        ("swc --help", swc("--help")),
-        (
-            "swc encode, one second of audio",
-            swc("encode", str(second), str(stream), "--force", "--quiet", *options),
+def measure_starts(wave: Path, options: list[str], threads: int) -> dict[str, float]:
+    """Seconds of short commands, the best of three runs each."""
+    second, stream = wave.with_name("second.wav"), wave.with_name("second.swc")
+    write_repeated(wave, second, 1.0)
+    commands = {
+        "swc --help": swc("--help"),
+        "swc encode, one second of audio": swc(
+            "encode", str(second), str(stream), "--force", "--quiet", *options
         ),
-        ("swc info", swc("info", str(stream))),
-    ]
-    return [(name, min(run([*call], threads)[1] for _ in range(3))) for name, call in calls]
+        "swc info": swc("info", str(stream)),
+    }
+    return {
+        title: min(run(command, threads).seconds for _ in range(3)) for title, command in commands.items()
+    }
 
 
 def speed_table(results: list[Result], title: str) -> Table:
+    """Speeds and memory, compared with the first result."""
     table = Table(title=title, title_justify="left", caption=CAPTION)
     table.add_column("codec")
     for heading in ("encode", "decode"):
         for column in (heading, "slower", "MB"):
             table.add_column(column, justify="right")
-    best = results[0]
+    first = results[0]
     for result in results:
         cells = []
-        for own, first in ((result.encode, best.encode), (result.decode, best.decode)):
-            slower = first["speed"] / own["speed"]
-            cells += [f"{own['speed']:.1f}", f"{slower:.2f}", f"{own['memory']:.0f}"]
-        table.add_row(result.name, *cells)
+        for own, best in ((result.encode, first.encode), (result.decode, first.decode)):
+            cells += [f"{own.speed:.1f}", f"{best.speed / own.speed:.2f}", f"{own.memory:.0f}"]
+        table.add_row(result.title, *cells)
     return table
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--peer"]:
-        name, source, target, seconds = sys.argv[2:]
-        print(peer(name, source, target, float(seconds)))
-        return
+def start_table(starts: dict[str, float]) -> Table:
+    """Start-up times."""
+    table = Table(title="Start-up times", title_justify="left")
+    table.add_column("command")
+    table.add_column("seconds", justify="right")
+    for title, seconds in starts.items():
+        table.add_row(title, f"{seconds:.2f}")
+    return table
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("file", nargs="?", help="audio to use instead of the speech clip, repeated if short")
-    parser.add_argument("--minutes", type=float, default=5.0, help="length; default: %(default)g")
     parser.add_argument(
-        "--peer-seconds", type=float, default=60.0, help="of the others; default: %(default)g"
+        "file", nargs="?", type=Path, default=SPEECH, help="audio file, repeated if short; default: speech"
+    )
+    parser.add_argument("--minutes", type=float, default=5.0, help="duration; default: %(default)g")
+    parser.add_argument(
+        "--peer-seconds", type=float, default=60.0, help="duration for other codecs; default: %(default)g"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: %(default)s")
-    parser.add_argument("--kbps", default="2.67", help="default: %(default)s")
-    parser.add_argument("--weights", help="default: those of the package")
-    parser.add_argument("--no-peers", action="store_true", help="measure swc alone")
-    arguments = parser.parse_args()
-    console = Console()
-    weights = ["--weights", arguments.weights] if arguments.weights else []
-    rate = ["--kbps", arguments.kbps]
-    threads = arguments.threads
+    parser.add_argument("--kbps", default="2.67", help="rate of swc; default: %(default)s")
+    parser.add_argument("--weights", help="weights of swc; default: the packaged ones")
+    parser.add_argument("--no-peers", action="store_true", help="do not measure other codecs")
+    return parser.parse_args()
 
-    with tempfile.TemporaryDirectory() as name, console.status("") as status:
-        folder = Path(name)
-        wave = folder / "speech.wav"
-        repeat(Path(arguments.file or SPEECH), wave, 60 * arguments.minutes)
-        results = []
-        for effort, extra in (("effort 0", ["--effort", "0"]), ("default effort", [])):
-            status.update(f"swc, {effort}")
-            results.append(measure_swc(f"swc, {effort}", wave, [*rate, *extra], weights, folder, threads))
-        for peer_name, package in PACKAGES.items():
-            if arguments.no_peers:
-                break
-            if importlib.util.find_spec(peer_name) is None:
-                console.print(f"{PEERS[peer_name]} left out: not installed (pip install {package})")
+
+def main() -> None:
+    """Run all measurements and print the tables."""
+    if sys.argv[1:2] == ["--other"]:
+        name, source, output, seconds = sys.argv[2:]
+        print(run_other(name, source, output, float(seconds)))
+        return
+    options = parse_arguments()
+    console, threads = Console(), options.threads
+    weights = ["--weights", options.weights] if options.weights else []
+    rate = ["--kbps", options.kbps]
+    results = []
+    with tempfile.TemporaryDirectory() as folder, console.status("") as status:
+        wave = Path(folder) / "audio.wav"
+        write_repeated(options.file, wave, 60 * options.minutes)
+        for title, effort in (("swc, effort 0", ["--effort", "0"]), ("swc, default effort", [])):
+            status.update(title)
+            results.append(measure_swc(title, wave, [*rate, *effort], weights, threads))
+        for codec in () if options.no_peers else OTHER_CODECS:
+            if importlib.util.find_spec(codec.module) is None:
+                console.print(f"{codec.title} is not installed (pip install {codec.package})")
                 continue
-            status.update(PEERS[peer_name])
-            results.append(measure_peer(peer_name, wave, arguments.peer_seconds, folder, threads))
-        status.update("cold starts")
-        starts = cold_starts(wave, [*rate, *weights], folder, threads)
+            status.update(codec.title)
+            results.append(measure_other(codec, wave, options.peer_seconds, threads))
+        status.update("start-up times")
+        starts = measure_starts(wave, [*rate, *weights], threads)
 
-    info = soundfile.info(arguments.file or SPEECH)
+    info = soundfile.info(options.file)
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
-    machine = f"{threads} threads, {platform.machine()}, Python {platform.python_version()}"
-    title = f"{arguments.minutes:g} minutes, {info.samplerate} Hz {channels}, file to file; {machine}"
+    title = (
+        f"{options.minutes:g} minutes, {info.samplerate} Hz {channels}, file to file; {threads} threads, "
+        f"{platform.machine()}, Python {platform.python_version()}"
+    )
     console.print(speed_table(results, title))
-    table = Table(title="Cold starts", title_justify="left")
-    table.add_column("command")
-    table.add_column("seconds", justify="right")
-    for name, seconds in starts:
-        table.add_row(name, f"{seconds:.2f}")
-    console.print(table)
+    console.print(start_table(starts))
 
 
 if __name__ == "__main__":

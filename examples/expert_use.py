@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draw which experts are used for which kinds of sound, from files encoded with `swc encode`.
+"""Plot how often each expert is used, for several kinds of audio.
 
     python examples/expert_use.py FOLDER -o expert_use.png
 
-Every folder inside FOLDER that holds `.swc` files is a kind, such as speech, music and sound. A bar is the
-share of its coded windows that use an expert, the line what each would have if all were used alike. Needs
-matplotlib (pip install 'switchcodec-cli[plot]').
+Each subfolder of FOLDER that contains .swc files is a kind, such as speech, music and sound. The bars show
+the share of coded blocks that use an expert; the dashed line is the mean over all experts. Needs matplotlib
+(pip install 'switchcodec-cli[plot]').
 """
 
 from __future__ import annotations
@@ -16,66 +16,70 @@ from pathlib import Path
 
 import numpy as np
 
-from switchcodec_cli.atomic_io import atomic_path
+from switchcodec_cli import SwcError, UsageError
 from switchcodec_cli.bitstream import inspect
-from switchcodec_cli.errors import SwcError, UsageError
+from switchcodec_cli.report.figure_file import new_figure, save_figure
 
 
-def shares(folder: Path) -> np.ndarray:
-    """Share of the coded windows in a folder's files that use each expert. # (experts,)"""
-    used: np.ndarray | float = 0.0
-    windows = 0
+def expert_shares(folder: Path) -> np.ndarray:
+    """Share of the coded blocks in the files of a folder that use each expert. # (experts,)"""
+    uses: list[np.ndarray] = []  # of each expert, per file
+    blocks = 0
     for path in sorted(folder.rglob("*.swc")):
         with path.open("rb") as file:
             summary = inspect(file)
         if summary.problems:
             raise UsageError(f"{path}: {summary.problems[0]}")
-        if windows and summary.expert_use.shape[1] != np.size(used):
-            raise UsageError(f"{path}: another number of experts than in the files before")
-        used = used + summary.expert_use.sum(axis=0)
-        windows += summary.coded_blocks
-    return np.asarray(used) / max(windows, 1)
+        uses.append(summary.expert_use.sum(axis=0))
+        if len(uses[-1]) != len(uses[0]):
+            raise UsageError(f"{path}: the number of experts differs from that of other files")
+        blocks += summary.coded_blocks
+    return np.sum(uses, axis=0) / max(blocks, 1)
 
 
-def draw(folder: Path, output: str) -> dict[str, np.ndarray]:
-    """Write the picture; returns the shares of every kind."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("the picture needs matplotlib: pip install 'switchcodec-cli[plot]'") from None
+def find_shares(folder: Path) -> dict[str, np.ndarray]:
+    """The shares of all kinds."""
     kinds = sorted({path.relative_to(folder).parts[0] for path in folder.glob("*/**/*.swc")})
     if not kinds:
-        raise UsageError(f"{folder}: no folders with .swc files in it")
-    found = {kind: shares(folder / kind) for kind in kinds}
-    counts = {len(share) for share in found.values()}
-    if len(counts) > 1:
-        raise UsageError(f"{folder}: streams of different numbers of experts")
-    experts = np.arange(counts.pop())
-    figure = Figure(figsize=(8, 2.8), layout="constrained")
+        raise UsageError(f"{folder}: contains no folders with .swc files")
+    shares = {kind: expert_shares(folder / kind) for kind in kinds}
+    if len({len(share) for share in shares.values()}) > 1:
+        raise UsageError(f"{folder}: the numbers of experts of the files differ")
+    return shares
+
+
+def plot(shares: dict[str, np.ndarray], output: str) -> None:
+    """Write a bar chart; an existing file is overwritten."""
+    figure = new_figure(8, 2.8)
     axes = figure.add_subplot()
-    width = 0.8 / len(kinds)
-    for number, (kind, share) in enumerate(found.items()):
-        axes.bar(experts + (number - (len(kinds) - 1) / 2) * width, share, width, label=kind)
-    fair = np.mean([share.mean() for share in found.values()])
-    axes.axhline(fair, color="gray", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="expert", ylabel="share of windows", xticks=experts, ylim=(0, 1))
-    axes.legend(ncols=len(kinds), frameon=False)
-    with atomic_path(output, True) as temporary:
-        figure.savefig(temporary, format=Path(output).suffix.lower().lstrip(".") or "png", dpi=110)
-    return found
+    width = 0.8 / len(shares)
+    for number, (kind, share) in enumerate(shares.items()):
+        offset = (number - (len(shares) - 1) / 2) * width
+        axes.bar(np.arange(len(share)) + offset, share, width, label=kind)
+    mean = np.mean(list(shares.values()))
+    axes.axhline(mean, color="gray", linewidth=0.8, linestyle="--")
+    experts = range(len(next(iter(shares.values()))))
+    axes.set(xlabel="expert", ylabel="share of blocks", xticks=experts, ylim=(0, 1))
+    axes.legend(ncols=len(shares), frameon=False)
+    save_figure(figure, output, force=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--output", default="expert_use.png")
+    """Run the example and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("folder", type=Path, help="folder with a subfolder for each kind of audio")
+    parser.add_argument("-o", "--output", default="expert_use.png", help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        for kind, share in draw(options.folder, options.output).items():
-            print(kind, " ".join(f"{value:.2f}" for value in share))
+        shares = find_shares(options.folder)
+        plot(shares, options.output)
     except SwcError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    for kind, share in shares.items():
+        print(kind, " ".join(f"{value:.2f}" for value in share))
     return 0
 
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Set swc up on a fresh machine, and show it at work on a few seconds of speech.
+# Install swc, then encode and decode a few seconds of speech.
 #
 #   sh examples/quickstart.sh
 #
-# Makes .venv in the project's folder, installs swc there (or into the active virtual environment), and
-# writes what it encodes and decodes to build/quickstart/.
+# Installs into the active virtual environment, or into .venv in the project's folder, which is created if
+# necessary. The results are written to build/quickstart/.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ else
     [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
     bin=.venv/bin
 fi
-echo "Installing (the first time, torch alone takes some minutes) ..."
+echo "Installing (downloading torch can take several minutes) ..."
 "$bin/python" -m pip install --quiet --disable-pip-version-check .
 
 mkdir -p build/quickstart
@@ -23,7 +23,7 @@ echo "Encoding and decoding examples/speech.flac:"
 "$bin/swc" encode examples/speech.flac build/quickstart/speech.swc --force
 "$bin/swc" decode build/quickstart/speech.swc build/quickstart/speech.wav --force
 echo
-echo "Where the bits went:"
+echo "Contents of the encoded file:"
 "$bin/swc" info build/quickstart/speech.swc
 echo
-echo "Now listen to build/quickstart/speech.wav, and try your own: $bin/swc --help"
+echo "The decoded audio is in build/quickstart/speech.wav. For your own files see: $bin/swc --help"

@@ -1,20 +1,41 @@
-"""SwitchCodec: a neural audio codec with residual expert vector quantization."""
+"""SwitchCodec, a neural audio codec with residual experts vector quantization.
+
+`Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder. All errors are
+subclasses of `SwcError`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-__all__ = ["Codec", "EncoderSettings", "__version__"]
+from .errors import BadInputError, DeviceError, SwcError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from .api import Codec, EncoderSettings
+    from .api import Codec
+    from .encoder.settings import EncoderSettings
+
+__version__ = "0.1.0"
+__all__ = [
+    "BadInputError",
+    "Codec",
+    "DeviceError",
+    "EncoderSettings",
+    "SwcError",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+]
+
+# Imported on first use, since they import torch and numpy, which `swc --help` does not need.
+_LAZY_EXPORTS = {"Codec": ".api", "EncoderSettings": ".encoder.settings"}
 
 
-def __getattr__(name: str):
-    # Lazy, so that `swc --help` and `swc info` never pay for importing torch.
-    if name in ("Codec", "EncoderSettings"):
-        from . import api
+def __getattr__(name: str) -> object:
+    if name not in _LAZY_EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY_EXPORTS[name], __name__), name)
 
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

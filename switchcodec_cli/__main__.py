@@ -1,4 +1,4 @@
-"""`python -m switchcodec_cli`, the same as `swc`."""
+"""Run the command line as `python -m switchcodec_cli`."""
 
 from .cli import main
 

@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all."""
+"""Atomic output files, written under a temporary name and renamed when complete; standard streams."""
 
 from __future__ import annotations
 
@@ -6,94 +6,163 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import SwcError, UsageError
+from .errors import BadInputError, SwcError, UsageError, system_message
 
-# Errors that only writing can raise, so they may be blamed on the output without knowing who raised them.
+PIPE = "-"  # the path that stands for standard input or standard output
+
+# Error numbers that only writing can raise, whatever file the exception names.
 _WRITE_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def reason(error: OSError) -> str:
-    """What went wrong, in the system's words and lower case: "no space left on device"."""
-    text = error.strerror or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
-
-
 def write_error(name: object, error: OSError) -> SwcError:
-    """The error to raise when writing the output called `name` failed."""
-    return SwcError(f"{name}: cannot write: {reason(error)}")
+    """The error to raise when the output called `name` cannot be written."""
+    return SwcError(f"{name}: cannot write: {system_message(error)}")
 
 
 def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
-    """Whether both paths exist and lead to one file, through links and whatever their spelling."""
+    """Whether both paths exist and refer to the same file, links followed."""
     try:
         return os.path.samefile(first, second)
     except OSError:
         return False
 
 
-@contextmanager
-def atomic_path(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
-    """Give the path of an empty temporary file that becomes `path` when the block ends well.
+class PendingFile:
+    """A temporary file that replaces `path` on `commit`.
 
-    The temporary file lies beside the target, under a hidden name that ends in ".part". If the block raises
-    anything, an interrupt included, it is removed and an existing target stays as it was. Symbolic links are
-    followed; devices and named pipes (`/dev/null`) are handed out as they are, never replaced.
+    The temporary file is hidden, lies in the same folder and ends in ".part". Symbolic links are followed.
+    Devices and named pipes such as `/dev/null` are never replaced: for them `temporary` is the path itself.
+
+    Args:
+        path: the file to write.
+        force: whether an existing file may be replaced.
+
+    Attributes:
+        temporary: the file to write to before `commit`.
 
     Raises:
-        UsageError: the target exists and `force` is false, or it is a folder, or `path` is empty.
+        UsageError: the file exists and `force` is false, or `path` is a folder or empty.
         SwcError: the folder is missing or not writable, or the disk is full.
     """
-    if not os.fspath(path):
-        raise UsageError("the name of the output is empty")
-    target = Path(os.path.realpath(path))
-    try:
-        existing = target.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        existing = None
-    except OSError as error:
-        raise write_error(path, error) from None
-    if existing is not None and stat.S_ISDIR(existing.st_mode):
-        raise UsageError(f"{path}: is a folder, not a file to write to")
-    if existing is not None and not stat.S_ISREG(existing.st_mode):
-        yield target
-        return
-    if existing is not None and not force:
-        raise UsageError(f"{path}: exists already (use --force to overwrite it)")
 
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+    def __init__(self, path: str | os.PathLike[str], force: bool = False) -> None:
+        if not os.fspath(path):
+            raise UsageError("the name of the output is empty")
+        self._path, self._force = path, force
+        self._output = Path(os.path.realpath(path))
+        existing = self._existing()
+        self._mode = None if existing is None else stat.S_IMODE(existing.st_mode)
+        self._is_regular = existing is None or stat.S_ISREG(existing.st_mode)
+        if existing is not None and stat.S_ISDIR(existing.st_mode):
+            raise UsageError(f"{path}: is a folder, not a file")
+        if not self._is_regular:
+            self.temporary = self._output
+            return
+        if existing is not None and not force:
+            raise UsageError(f"{path}: exists already (use --force to overwrite it)")
+        self.temporary = self._output.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
+            os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as error:
+            raise write_error(path, error) from None
+
+    def _existing(self) -> os.stat_result | None:
+        try:
+            return self._output.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise write_error(self._path, error) from None
+
+    def commit(self) -> None:
+        """Move the temporary file to its final path.
+
+        Raises:
+            UsageError: another process has created the file in the meantime and `force` is false.
+            SwcError: the file cannot be moved.
+        """
+        if not self._is_regular:
+            return
+        if self._mode is None and self._output.exists() and not self._force:
+            raise UsageError(
+                f"{self._path}: was created by another process meanwhile (use --force to overwrite it)"
+            )
+        try:
+            if self._mode is not None:
+                self.temporary.chmod(self._mode)
+            os.replace(self.temporary, self._output)
+        except OSError as error:
+            raise write_error(self._path, error) from None
+
+    def discard(self) -> None:
+        """Remove the temporary file; does nothing after `commit`."""
+        if self._is_regular:
+            with suppress(OSError):
+                self.temporary.unlink()
+
+    def is_write_error(self, error: OSError) -> bool:
+        """Whether an exception was raised by writing to this file."""
+        return error.errno in _WRITE_ERRORS or error.filename == str(self.temporary)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
+    """Yield the path of an empty temporary file that becomes `path` if the block succeeds.
+
+    If the block raises an exception, including KeyboardInterrupt, the temporary file is removed and an
+    existing file at `path` is left unchanged. See `PendingFile` for arguments and errors.
+    """
+    pending = PendingFile(path, force)
     try:
-        # Not tempfile: the result must get the permissions of an ordinary new file, not 0600.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield pending.temporary
+        pending.commit()
     except OSError as error:
-        raise write_error(path, error) from None
-    try:
-        yield temporary
-        if existing is None and target.exists() and not force:
-            raise UsageError(f"{path}: somebody else made it meanwhile (use --force to overwrite it)")
-        if existing is not None:
-            temporary.chmod(stat.S_IMODE(existing.st_mode))
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno in _WRITE_ERRORS or error.filename == str(temporary):
+        if pending.is_write_error(error):
             raise write_error(path, error) from None
         raise
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        pending.discard()
 
 
 @contextmanager
 def atomic_output(path: str | os.PathLike[str], force: bool = False) -> Iterator[BinaryIO]:
-    """`atomic_path`, opened: a binary file to write to (and seek in) that becomes `path` if all goes well."""
-    with atomic_path(path, force) as temporary:
-        try:
-            file = open(temporary, "r+b" if temporary.is_file() else "wb")  # noqa: SIM115
-        except OSError as error:
-            raise write_error(path, error) from None
-        with file:
-            yield file
+    """Yield a seekable binary file that becomes `path` if the block succeeds; see `atomic_path`."""
+    with atomic_path(path, force) as temporary, open_for_writing(temporary, path) as file:
+        yield file
+
+
+def open_for_writing(path: Path, name: object) -> BinaryIO:
+    """Open a temporary file, device or named pipe for binary writing.
+
+    Args:
+        path: the path to open; an existing regular file is not truncated.
+        name: name of the output in error messages.
+
+    Raises:
+        SwcError: the file cannot be opened.
+    """
+    try:
+        return open(path, "r+b" if path.is_file() else "wb")
+    except OSError as error:
+        raise write_error(name, error) from None
+
+
+def standard_input() -> BinaryIO:
+    """Standard input in binary mode. Raises BadInputError if it is closed."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise BadInputError("standard input is closed")
+    return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    """Standard output in binary mode. Raises SwcError if it is closed."""
+    if sys.stdout is None or sys.stdout.closed:
+        raise SwcError("standard output is closed")
+    return sys.stdout.buffer

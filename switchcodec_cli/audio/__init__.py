@@ -1,16 +1,19 @@
-"""Reading, writing, resampling and mixing of audio, block by block; without torch."""
+"""Reading, writing, resampling and mixing of audio in blocks. Does not import torch."""
 
 from .channels import CHANNEL_MODES, choose_channels, mix, mixing_matrix
+from .formats import RAW_SUFFIXES, READABLE_SUFFIXES, WRITABLE_FORMATS, AudioFormat, output_format
 from .reader import AudioReader
-from .resampling import ExactLength, StreamResampler, resample, resampled_length
-from .writer import FORMATS, AudioWriter, output_format
+from .resampling import StreamResampler, resample, resampled_length
+from .writer import AudioWriter
 
 __all__ = [
     "CHANNEL_MODES",
-    "FORMATS",
+    "RAW_SUFFIXES",
+    "READABLE_SUFFIXES",
+    "WRITABLE_FORMATS",
+    "AudioFormat",
     "AudioReader",
     "AudioWriter",
-    "ExactLength",
     "StreamResampler",
     "choose_channels",
     "mix",

@@ -1,13 +1,13 @@
-"""Which channels are coded, and down-mixing.
+"""Choice of the channels to encode, and down-mixing.
 
-Three and more channels are taken to be in the order of WAV and FLAC:
+Inputs of three to eight channels are assumed to use the channel order of WAV and FLAC:
 
     3  L R C              4  L R Ls Rs            5  L R C Ls Rs        6  L R C LFE Ls Rs (5.1)
     7  L R C LFE Cs Ls Rs (6.1)                   8  L R C LFE Lb Rb Ls Rs (7.1)
 
-They fold to stereo by ITU-R BS.775: left = L + 0.7071 C + 0.7071 (Ls + Lb + 0.7071 Cs), right likewise, the
-LFE left out, all of it scaled so that full scale everywhere cannot clip. Stereo folds to mono as the mean
-of both; more channels fold to mono through stereo. More than eight channels have no agreed order: their mean.
+They are mixed to stereo by ITU-R BS.775: left = L + 0.7071 C + 0.7071 (Ls + Lb + 0.7071 Cs), right likewise,
+without the LFE channel, scaled so that the result cannot clip. Mono is the mean of left and right. More than
+eight channels have no standard order and are averaged.
 """
 
 from __future__ import annotations
@@ -43,10 +43,15 @@ _LAYOUTS = {
 
 
 def choose_channels(channels: int, mode: str, name: str = "the input") -> int:
-    """How many channels (1 or 2) an input of `channels` is coded with.
+    """The number of channels (1 or 2) to encode an input with.
+
+    Args:
+        channels: number of channels of the input.
+        mode: one of `CHANNEL_MODES`; "auto" keeps mono and stereo.
+        name: name of the input in error messages.
 
     Raises:
-        UsageError: more than two channels and `mode` "auto", or an unknown mode.
+        UsageError: unknown mode, or more than two channels and `mode` "auto".
     """
     if mode not in CHANNEL_MODES:
         raise UsageError(f"channels must be one of {', '.join(CHANNEL_MODES)}, not {mode!r}")
@@ -60,7 +65,7 @@ def choose_channels(channels: int, mode: str, name: str = "the input") -> int:
 
 
 def mixing_matrix(channels_in: int, channels_out: int) -> np.ndarray:
-    """Gains from every channel in to every channel out. # (channels_in, channels_out), float32"""
+    """Gains from input channels to output channels. # (channels_in, channels_out), float32"""
     if channels_out not in (1, 2):
         raise ValueError("audio is mixed to one or two channels")
     if channels_in == channels_out:
@@ -82,5 +87,6 @@ def mix(block: np.ndarray, channels_out: int) -> np.ndarray:
     if block.shape[1] == channels_out:
         return block
     matrix = mixing_matrix(block.shape[1], channels_out)
-    # Not `@`: BLAS may add in another order for another block length, and blocks must not change the result.
-    return np.einsum("nc,co->no", block, matrix, optimize=False)
+    # Not `@`, since the summation order of BLAS may depend on the length of the block.
+    mixed: np.ndarray = np.einsum("nc,co->no", block, matrix, optimize=False)
+    return mixed

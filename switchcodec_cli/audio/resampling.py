@@ -1,4 +1,4 @@
-"""Sample rate conversion that can run block by block and keeps lengths exact."""
+"""Sample rate conversion, block by block, with exact lengths."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import soxr
 
 
 def resampled_length(frames: int, rate_in: int, rate_out: int) -> int:
-    """How many frames `frames` become: ceil(frames * rate_out / rate_in).
+    """Length in frames after resampling: ceil(frames * rate_out / rate_in).
 
-    Rounding up means that going there and back never loses a frame, only ever adds some to be cut off.
+    Since it is rounded up, converting back gives at least the original length.
     """
     return -(-frames * rate_out // rate_in)
 
 
 class StreamResampler:
-    """Convert a stream of blocks from one sample rate to another.
+    """Converts a stream of blocks from one sample rate to another.
 
-    The output is aligned with the input (no delay), its total length is `resampled_length` of the input's,
-    and it does not depend on how the input was cut into blocks. Equal rates pass through untouched.
+    The output has no delay, its total length is given by `resampled_length`, and it does not depend on the
+    division into blocks. With equal rates blocks are passed through unchanged.
 
     Args:
-        rate_in, rate_out: in Hz.
-        channels: of every block.
-        quality: of soxr, "VHQ" (28 bits) or "HQ" (20 bits).
+        rate_in: sample rate of the input in Hz.
+        rate_out: sample rate of the output in Hz.
+        channels: number of channels.
+        quality: quality of soxr, "VHQ" (28 bits) or "HQ" (20 bits).
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int, quality: str = "VHQ") -> None:
@@ -36,18 +37,20 @@ class StreamResampler:
             self._stream = soxr.ResampleStream(rate_in, rate_out, channels, dtype="float32", quality=quality)
 
     def process(self, block: np.ndarray, last: bool = False) -> np.ndarray:
-        """Feed frames, get those that are ready; `last` flushes the rest. # (n, channels) -> (m, channels)
+        """Resample the next block. # (n, channels) -> (m, channels)
 
-        An empty block is fine, so `process(empty, last=True)` ends a stream whose end came as a surprise.
+        Args:
+            block: frames of the input; may be empty.
+            last: whether this is the last block; returns all remaining frames.
         """
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise ValueError(f"a block must be (frames, {self.channels}), not {block.shape}")
         if self._stream is None:
             return block
         self._frames_in += len(block)
-        output = self._stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
+        output: np.ndarray = self._stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
         if last:
-            # soxr rounds the length to nearest: a few zeros more, and every frame up to the ceiling is there.
+            # soxr rounds the length to nearest, so zeros are appended to get the frame that rounding up adds.
             zeros = np.zeros((self.rate_in // self.rate_out + 2, self.channels), np.float32)
             total = resampled_length(self._frames_in, self.rate_in, self.rate_out)
             output = np.concatenate([output, self._stream.resample_chunk(zeros, last=True)])
@@ -56,24 +59,8 @@ class StreamResampler:
         return output
 
 
-class ExactLength:
-    """Cut a stream, or fill it up with silence, to `frames` frames."""
-
-    def __init__(self, frames: int, channels: int) -> None:
-        self._left, self._channels = frames, channels
-
-    def process(self, block: np.ndarray, last: bool = False) -> np.ndarray:
-        """Pass on what still fits; with `last`, add what is missing. # (n, channels) -> (m, channels)"""
-        block = block[: self._left]
-        self._left -= len(block)
-        if last and self._left:
-            silence = np.zeros((self._left, self._channels), block.dtype)
-            block, self._left = np.concatenate([block, silence]), 0
-        return block
-
-
 def resample(audio: np.ndarray, rate_in: int, rate_out: int, quality: str = "VHQ") -> np.ndarray:
-    """A whole signal at once, the same samples as `StreamResampler` gives. # (n,) or (n, channels)"""
+    """Resample a whole signal, with the same result as `StreamResampler`. # (n,) or (n, channels)"""
     frames = audio if audio.ndim == 2 else audio[:, None]
     output = StreamResampler(rate_in, rate_out, frames.shape[1], quality).process(frames, last=True)
     return output if audio.ndim == 2 else output[:, 0]

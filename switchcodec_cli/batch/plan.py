@@ -1,190 +1,249 @@
-"""From what stands on the command line to files: folders, patterns, and where each output goes."""
+"""From command-line arguments to jobs: inputs in folders and patterns, and the output of each input."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..atomic_io import same_file
-from ..cli.errors import check_usage
+from ..atomic_io import PIPE, same_file
 from ..errors import BadInputError, SwcError, UsageError
 
-PIPE = "-"
 STREAM_SUFFIXES = frozenset({".swc"})
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to work on, and where it lies in its tree."""
+    """An input file, or "-" for standard input."""
 
     path: str
-    inside: str
-    """Path below the folder that is mirrored; for a file named by itself, its name."""
+    relative_path: str
+    """Path below the folder whose tree is mirrored; the name of a file that was given directly."""
+
+
+@dataclass(frozen=True)
+class RejectedInput:
+    """An argument or a file that cannot be processed."""
+
+    source: str
+    error: SwcError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that were found for the arguments of a command."""
+
+    files: list[InputFile]
+    rejected: list[RejectedInput]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Kinds of files that a command converts from and to."""
+
+    input_suffixes: frozenset[str]
+    """Suffixes of the files that are picked up in folders."""
+    output_suffixes: frozenset[str]
+    """Suffixes that identify an output path as a file, not a folder."""
+    output_suffix: str
+    """Suffix of outputs that are named after their inputs."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to turn into another; either may be "-"."""
+    """Conversion of one file; the source and the output may be "-"."""
 
     source: str
-    target: str
-    make_folder: bool = False
-    """Whether the folder of the target is to be made."""
+    output: str
+    create_folder: bool = False
+    """Whether to create the folder of the output."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in messages."""
+        return "standard input" if self.source == PIPE else self.source
+
+    @property
+    def output_name(self) -> str:
+        """Name of the output in messages."""
+        return "standard output" if self.output == PIPE else self.output
 
 
 @dataclass
 class Plan:
-    """All that a command has to do."""
+    """The jobs of a command."""
 
     jobs: list[Job] = field(default_factory=list)
-    failures: list[tuple[str, SwcError]] = field(default_factory=list)
-    """What cannot even be begun."""
-    single: bool = False
-    """Whether one plain file was asked for: its error is then the command's, and it is never skipped."""
+    rejected: list[RejectedInput] = field(default_factory=list)
+    is_single: bool = False
+    """Whether a single file was given: its error is that of the command, and it is never skipped."""
+
+    def check(self, force: bool) -> None:
+        """Detect errors of a single file before models are loaded. Raises SwcError."""
+        if not self.is_single:
+            return
+        for rejected in self.rejected:
+            raise rejected.error
+        for job in self.jobs:
+            if job.output != PIPE and not force and os.path.isfile(job.output):
+                raise UsageError(f"{job.output}: exists already (use --force to overwrite it)")
+            if job.source != PIPE and not os.path.exists(job.source):
+                raise BadInputError(f"{job.source}: no such file")
 
 
-def audio_suffixes() -> frozenset[str]:
-    """Suffixes by which audio is found in folders; a file that is named itself may have any."""
-    from ..audio import FORMATS
+def find_inputs(arguments: Sequence[str], suffixes: frozenset[str]) -> Inputs:
+    """Find the files for arguments, each a file, a folder, a glob pattern or "-".
 
-    return frozenset({*FORMATS, ".aifc", ".rf64", ".snd"} - {".raw", ".pcm"})
-
-
-def expand(
-    arguments: Sequence[str], suffixes: frozenset[str], failures: list[tuple[str, SwcError]]
-) -> Iterator[InputFile]:
-    """The files that arguments mean: files, folders with all below them, and patterns in quotes.
-
-    Hidden files and folders are left out. What cannot be found or listed is added to `failures`.
+    Folders are searched recursively for files with the given suffixes. Hidden files and folders are skipped.
     """
+    found: list[InputFile | RejectedInput] = []
     for argument in arguments:
         if argument == PIPE or (os.path.lexists(argument) and not os.path.isdir(argument)):
-            yield InputFile(argument, os.path.basename(argument))
+            found.append(InputFile(argument, os.path.basename(argument)))
         elif os.path.isdir(argument):
-            # of several folders each keeps its name, so that their trees do not run into one another
-            base = argument if len(arguments) == 1 else os.path.dirname(os.path.abspath(argument))
-            yield from _below(argument, base, suffixes, failures)
+            # Several folders keep their names, so that their trees do not collide.
+            root = argument if len(arguments) == 1 else os.path.dirname(os.path.abspath(argument))
+            found += _files_below(argument, root, suffixes)
         elif glob.has_magic(argument):
-            yield from _matching(argument, suffixes, failures)
+            found += _matching_files(argument, suffixes)
         else:
-            failures.append((argument, BadInputError(f"{argument}: no such file or folder")))
+            found.append(RejectedInput(argument, BadInputError(f"{argument}: no such file or folder")))
+    return Inputs(
+        files=[each for each in found if isinstance(each, InputFile)],
+        rejected=[each for each in found if isinstance(each, RejectedInput)],
+    )
 
 
-def _below(
-    folder: str, base: str, suffixes: frozenset[str], failures: list[tuple[str, SwcError]]
-) -> Iterator[InputFile]:
-    def failed(error: OSError) -> None:
-        failures.append((folder, BadInputError(f"{error.filename}: cannot list: {error.strerror}")))
-
-    count, failed_before = 0, len(failures)
-    for root, folders, names in os.walk(folder, onerror=failed):
+def _files_below(folder: str, root: str, suffixes: frozenset[str]) -> Iterator[InputFile | RejectedInput]:
+    """Files in a folder and its subfolders, with paths relative to `root`."""
+    errors: list[OSError] = []
+    is_empty = True
+    for parent, folders, names in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                path = os.path.join(root, name)
-                count += 1
-                yield InputFile(path, os.path.relpath(path, base))
-    if not count and len(failures) == failed_before:
-        known = "no .swc file" if suffixes == STREAM_SUFFIXES else "no audio file"
-        failures.append((folder, BadInputError(f"{folder}: {known} in this folder")))
+            if not name.startswith(".") and _suffix(name) in suffixes:
+                is_empty = False
+                path = os.path.join(parent, name)
+                yield InputFile(path, os.path.relpath(path, root))
+    for error in errors:
+        yield RejectedInput(folder, BadInputError(f"{error.filename}: cannot list: {error.strerror}"))
+    if is_empty and not errors:
+        kind = ".swc files" if suffixes == STREAM_SUFFIXES else "audio files"
+        yield RejectedInput(folder, BadInputError(f"{folder}: no {kind} in this folder"))
 
 
-def _matching(
-    pattern: str, suffixes: frozenset[str], failures: list[tuple[str, SwcError]]
-) -> Iterator[InputFile]:
+def _matching_files(pattern: str, suffixes: frozenset[str]) -> Iterator[InputFile | RejectedInput]:
+    """Files that match a glob pattern, or if only folders match, the files below them."""
     parts = Path(pattern).parts
-    plain = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    base = os.path.join(*parts[:plain]) if plain else "."
+    first_magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    root = os.path.join(*parts[:first_magic]) if first_magic else "."
     matches = sorted(glob.glob(pattern, recursive=True))
     files = [path for path in matches if not os.path.isdir(path)]
-    for path in files:
-        yield InputFile(path, os.path.relpath(path, base))
-    if not files:
-        for folder in matches:
-            yield from _below(folder, base, suffixes, failures)
     if not matches:
-        failures.append((pattern, BadInputError(f"{pattern}: no file matches this pattern")))
+        yield RejectedInput(pattern, BadInputError(f"{pattern}: no file matches this pattern"))
+    elif files:
+        for path in files:
+            yield InputFile(path, os.path.relpath(path, root))
+    else:
+        for folder in matches:
+            yield from _files_below(folder, root, suffixes)
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def split_output(
-    arguments: Sequence[str], output: str | None, is_output: Callable[[str], bool]
+    arguments: Sequence[str], output: str | None, suffixes: frozenset[str]
 ) -> tuple[list[str], str | None]:
-    """Take `IN OUT` apart: the second of two arguments is the output where it looks like one."""
-    arguments = list(arguments)
-    if output is None and len(arguments) == 2 and (arguments[1] == PIPE or is_output(arguments[1])):
-        return arguments[:1], arguments[1]
-    return arguments, output
+    """Separate the arguments `IN OUT` into inputs and output.
 
-
-def plan_outputs(
-    arguments: Sequence[str],
-    output: str | None,
-    *,
-    suffix: str,
-    inputs: frozenset[str],
-    outputs: Iterable[str],
-) -> Plan:
-    """Where each input goes: to `output`, a file or a folder, or beside its source.
-
-    suffix: of outputs that are named here. inputs: suffixes to look for in folders. outputs: suffixes by
-    which an output is known to be a file.
-    Raises UsageError where the request is contradictory.
+    The second of two arguments is the output if it is "-" or has one of the suffixes, unless an output was
+    given as an option.
     """
-    plan = Plan()
-    found = list(expand(arguments, inputs, plan.failures))
-    only = arguments[0] if len(arguments) == 1 else None
-    plan.single = only is not None and not os.path.isdir(only)
-    if only is not None and glob.has_magic(only) and not os.path.lexists(only):
-        plan.single = False
-    if any(file.path == PIPE for file in found):
-        check_usage(plan.single, "standard input cannot be one of several inputs")
+    inputs = list(arguments)
+    if output is None and len(inputs) == 2 and (inputs[1] == PIPE or _suffix(inputs[1]) in suffixes):
+        return inputs[:1], inputs[1]
+    return inputs, output
+
+
+def plan_jobs(arguments: Sequence[str], output: str | None, conversion: Conversion) -> Plan:
+    """Determine the output of every input.
+
+    Args:
+        arguments: files, folders, patterns, or "-" for standard input.
+        output: a file, a folder or "-"; None writes outputs beside their inputs.
+        conversion: kinds of inputs and outputs.
+
+    Raises:
+        UsageError: the arguments contradict each other.
+    """
+    arguments, output = split_output(arguments, output, conversion.output_suffixes)
+    inputs = find_inputs(arguments, conversion.input_suffixes)
+    plan = Plan(rejected=inputs.rejected, is_single=_is_single(arguments))
+    if output == "":
+        raise UsageError("the name of the output is empty")
+    if any(file.path == PIPE for file in inputs.files):
+        if not plan.is_single:
+            raise UsageError("standard input cannot be one of several inputs")
         output = PIPE if output is None else output
-    check_usage(output != "", "the name of the output is empty")
-    folder = _output_folder(output, plan.single, frozenset(outputs))
-    claimed: dict[str, str] = {}
-    sources = {os.path.realpath(file.path) for file in found if file.path != PIPE}
-    for file in found:
-        if output is not None and folder is None:
-            target = output
-        elif folder is not None:
-            check_usage(file.path != PIPE, "standard input has no name: give its output a file name")
-            target = os.path.join(folder, os.path.splitext(file.inside)[0] + suffix)
+    folder = _output_folder(output, plan.is_single, conversion.output_suffixes)
+
+    sources = {os.path.realpath(file.path) for file in inputs.files if file.path != PIPE}
+    owners: dict[str, str] = {}  # the input of every output
+    for file in inputs.files:
+        job = _job(file, output, folder, conversion.output_suffix)
+        resolved = os.path.realpath(job.output)
+        owner = owners.setdefault(resolved, file.path)
+        if job.output == PIPE:
+            plan.jobs.append(job)
+        elif same_file(file.path, job.output) or (resolved in sources and os.path.isfile(resolved)):
+            error = UsageError(f"{file.path}: its output {job.output} would replace an input")
+            plan.rejected.append(RejectedInput(file.path, error))
+        elif owner != file.path:
+            error = UsageError(f"{file.path}: its output {job.output} is also that of {owner}")
+            plan.rejected.append(RejectedInput(file.path, error))
         else:
-            target = os.path.splitext(file.path)[0] + suffix
-        real = os.path.realpath(target)
-        other = claimed.setdefault(real, file.path)
-        if target == PIPE:
-            plan.jobs.append(Job(file.path, target))
-        elif same_file(file.path, target) or (real in sources and os.path.isfile(real)):
-            error = UsageError(f"{file.path}: its output {target} would replace an input")
-            plan.failures.append((file.path, error))
-        elif other != file.path:
-            error = UsageError(f"{file.path}: its output {target} is that of {other}, too")
-            plan.failures.append((file.path, error))
-        else:
-            plan.jobs.append(Job(file.path, target, make_folder=folder is not None))
+            plan.jobs.append(job)
     return plan
 
 
-def _output_folder(output: str | None, single: bool, outputs: frozenset[str]) -> str | None:
-    """The folder that outputs go to; None where there is none or `output` is a file."""
+def _is_single(arguments: Sequence[str]) -> bool:
+    """Whether the arguments are one file, not a folder or a pattern."""
+    if len(arguments) != 1 or os.path.isdir(arguments[0]):
+        return False
+    return os.path.lexists(arguments[0]) or not glob.has_magic(arguments[0])
+
+
+def _job(file: InputFile, output: str | None, folder: str | None, suffix: str) -> Job:
+    """The job for an input; `folder` is given if `output` is a folder."""
+    if folder is not None:
+        if file.path == PIPE:
+            raise UsageError("standard input needs the name of an output file, not of a folder")
+        path = os.path.join(folder, os.path.splitext(file.relative_path)[0] + suffix)
+        return Job(file.path, path, create_folder=True)
+    if output is not None:
+        return Job(file.path, output)
+    return Job(file.path, os.path.splitext(file.path)[0] + suffix)
+
+
+def _output_folder(output: str | None, is_single: bool, suffixes: frozenset[str]) -> str | None:
+    """The output if it is a folder; None if there is no output or it is a file."""
     if output is None:
         return None
     if os.path.isdir(output) or output.endswith(("/", os.sep)):
         return output
-    if output == PIPE or os.path.lexists(output):
-        check_usage(single, f"several inputs go to a folder, not to {output}")
-        return None
-    looks_like_file = os.path.splitext(output)[1].lower() in outputs
-    if single:
-        example = ".swc" if ".swc" in outputs else ".wav"
-        check_usage(
-            looks_like_file,
-            f"{output}: an output file is called something like NAME{example}; for a folder write {output}/",
+    exists = output == PIPE or os.path.lexists(output)
+    is_file = exists or _suffix(output) in suffixes
+    if not is_single and is_file:
+        hint = "" if exists else f"; for a folder of this name write {output}/"
+        raise UsageError(f"several inputs need an output folder, but {output} is a file{hint}")
+    if is_single and not is_file:
+        example = ".swc" if suffixes == STREAM_SUFFIXES else ".wav"
+        raise UsageError(
+            f"{output}: the suffix of an output file, such as {example}, is missing; "
+            f"for a folder write {output}/"
         )
-        return None
-    check_usage(not looks_like_file, f"several inputs go to a folder, not to {output}; or write {output}/")
-    return output
+    return None if is_file else output

@@ -1,165 +1,147 @@
-"""Working through a plan: every file on its own, so that a bad one does not stop the others."""
+"""Execution of a plan in this process. Each file is processed on its own, so that errors affect no other."""
 
 from __future__ import annotations
 
-import sys
+import os
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Generic, Protocol, TypeVar
 
-from ..atomic_io import atomic_output, reason
-from ..cli.errors import check_usage, describe, exit_code_of
-from ..cli.progress import Progress, duration, size, speed
-from ..errors import BadInputError, SwcError, UsageError
-from .plan import PIPE, Job, Plan
+from ..errors import UsageError, exit_code_of
+from .plan import Job, Plan
 
-SOME_FAILED = 1
+SOME_FAILED = 1  # exit code if several files were given and some failed
+
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+Result_contra = TypeVar("Result_contra", contravariant=True)
+
+
+class FileProgress(Protocol):
+    """Receives the progress of one file."""
+
+    def start(self, name: str, seconds: float | None) -> None:
+        """A file, or another pass over it, begins; `seconds` is the length of its audio if known."""
+
+    def advance(self, seconds: float) -> None:
+        """So many more seconds of audio are done."""
+
+
+class Reporter(FileProgress, Protocol[Result_contra]):
+    """Receives the progress and the outcome of every job."""
+
+    def succeeded(self, result: Result_contra) -> None:
+        """A job is done."""
+
+    def skipped(self, job: Job) -> None:
+        """The output of a job exists already and is up to date."""
+
+    def failed(self, source: str, output: str | None, error: Exception) -> None:
+        """A job failed, or an input was rejected (`output` is None)."""
+
+
+class Worker(Protocol[Result_co]):
+    """Executes jobs of one kind."""
+
+    def run(self, job: Job, progress: FileProgress) -> Result_co:
+        """Write the output of a job. Raises SwcError."""
+
+    def difference(self, job: Job) -> str | None:
+        """How the existing output of a job differs from what `run` would write; None if it does not.
+
+        The text continues the sentence "the output exists already and ...".
+        """
 
 
 @dataclass
-class Outcome:
-    """What became of one file."""
+class BatchResult(Generic[Result]):
+    """The outcome of a plan."""
 
-    line: str
-    """For people."""
-    record: dict[str, Any]
-    """For JSON."""
-    seconds: float = 0.0
-    """Of audio."""
-    bytes_in: int = 0
-    bytes_out: int = 0
-    skipped: bool = False
-    warnings: list[str] = field(default_factory=list)
-
-
-def check_plan(plan: Plan, as_json: bool, force: bool, binary: bool = True) -> None:
-    """Refuse early, before anything slow is loaded, what cannot go well. Raises SwcError."""
-    if plan.single and plan.failures:
-        raise plan.failures[0][1]
-    for job in plan.jobs:
-        if job.target == PIPE:
-            check_usage(not as_json, "--json and audio or streams do not both go to standard output")
-            tty = sys.stdout is not None and sys.stdout.isatty()
-            check_usage(not (binary and tty), "standard output is a terminal: write to a file or a pipe")
-        elif plan.single and not force and Path(job.target).is_file():
-            raise UsageError(f"{job.target}: exists already (use --force to overwrite it)")
-        if plan.single and job.source != PIPE and not Path(job.source).exists():
-            raise BadInputError(f"{job.source}: no such file")
+    results: list[Result] = field(default_factory=list)
+    """Of the jobs that were executed."""
+    skipped: int = 0
+    """Number of jobs whose output was up to date."""
+    failed: int = 0
+    """Number of jobs and inputs with errors."""
+    exit_code: int = 0
+    elapsed: float = 0.0
+    """In seconds."""
 
 
 def run_plan(
-    plan: Plan, work: Callable[[Job, Progress], Outcome], progress: Progress, verb: str, debug: bool
-) -> int:
-    """Do every job, print a line and a record for each; returns the exit code.
+    plan: Plan,
+    create_worker: Callable[[], Worker[Result]],
+    reporter: Reporter[Result],
+    force: bool = False,
+) -> BatchResult[Result]:
+    """Execute all jobs of a plan.
 
-    verb: what happened to files, such as "encoded".
+    Unless a single file was given or `force` is true, jobs with an up-to-date output are skipped. Errors of
+    jobs are passed to the reporter; the exit code is that of the error if a single file was given, else
+    `SOME_FAILED`.
+
+    Args:
+        plan: the jobs.
+        create_worker: creates the worker; called only if there are jobs, since it may load a model.
+        reporter: receives progress and outcomes.
+        force: execute jobs whose output exists.
+
+    Raises:
+        SwcError: the worker cannot be created.
+        BrokenPipeError: the reader of standard output closed it.
     """
-    began = time.perf_counter()
-    done: list[Outcome] = []
-    codes = []
-
-    def failed(source: str, target: str | None, error: Exception) -> None:
-        codes.append(exit_code_of(error))
-        if debug:
-            traceback.print_exception(error)
-        text = describe(error, source if source != PIPE else "standard input")
-        progress.error(text)
-        progress.record(
-            {"input": source, "output": target, "status": "failed", "error": text, "exit_code": codes[-1]}
-        )
-
-    for source, error in plan.failures:
-        failed(source, None, error)
-    for job in plan.jobs:
-        try:
-            outcome = work(job, progress)
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            failed(job.source, job.target, error)
-        else:
-            done.append(outcome)
-            for warning in outcome.warnings:
-                progress.warn(warning)
-            progress.say(outcome.line)
-            progress.record(outcome.record)
-        finally:
-            progress.finish()
-    if not plan.single:
-        progress.say(_total(done, len(codes), time.perf_counter() - began, verb))
-    if not codes:
-        return 0
-    return codes[0] if plan.single else SOME_FAILED
+    batch: BatchResult[Result] = BatchResult()
+    errors: list[Exception] = []
+    for rejected in plan.rejected:
+        errors.append(rejected.error)
+        reporter.failed(rejected.source, None, rejected.error)
+    if plan.jobs:
+        worker = create_worker()
+        began = time.perf_counter()
+        for job in plan.jobs:
+            try:
+                _run_job(job, worker, reporter, batch, resume=not plan.is_single and not force)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                errors.append(error)
+                reporter.failed(job.source, job.output, error)
+        batch.elapsed = time.perf_counter() - began
+    batch.failed = len(errors)
+    if errors:
+        batch.exit_code = exit_code_of(errors[0]) if plan.is_single else SOME_FAILED
+    return batch
 
 
-def _total(done: list[Outcome], failed: int, elapsed: float, verb: str) -> str:
-    written = [outcome for outcome in done if not outcome.skipped]
-    parts = [f"{len(written)} {verb}"]
-    if skipped := len(done) - len(written):
-        parts.append(f"{skipped} done before")
-    if failed:
-        parts.append(f"{failed} failed")
-    text = ", ".join(parts)
-    if written:
-        seconds = sum(outcome.seconds for outcome in written)
-        before = size(sum(outcome.bytes_in for outcome in written))
-        after = size(sum(outcome.bytes_out for outcome in written))
-        text += f": {duration(seconds)} of audio, {before} -> {after}, {speed(seconds, elapsed)}"
-    return text
-
-
-@contextmanager
-def open_input(path: str) -> Iterator[BinaryIO]:
-    """A binary file to read, or standard input for "-". Raises BadInputError."""
-    if path == PIPE:
-        if sys.stdin is None or sys.stdin.closed:
-            raise BadInputError("standard input is closed")
-        yield sys.stdin.buffer
+def _run_job(
+    job: Job,
+    worker: Worker[Result],
+    reporter: Reporter[Result],
+    batch: BatchResult[Result],
+    resume: bool,
+) -> None:
+    """Execute a job, or with `resume` skip it if its output is up to date."""
+    if resume and _is_up_to_date(job, worker):
+        batch.skipped += 1
+        reporter.skipped(job)
         return
-    try:
-        file = open(path, "rb")  # noqa: SIM115
-    except (OSError, ValueError) as error:
-        text = reason(error) if isinstance(error, OSError) else str(error)
-        raise BadInputError(f"{path}: cannot read: {text}") from None
-    with file:
-        yield file
+    result = worker.run(job, reporter)
+    batch.results.append(result)
+    reporter.succeeded(result)
 
 
-@contextmanager
-def open_output(path: str, force: bool) -> Iterator[BinaryIO]:
-    """A binary file that appears when all went well, or standard output for "-"."""
-    if path != PIPE:
-        with atomic_output(path, force) as file:
-            yield file
-        return
-    if sys.stdout is None or sys.stdout.closed:
-        raise SwcError("standard output is closed")
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise SwcError(f"standard output: cannot write: {reason(error)}") from None
+def _is_up_to_date(job: Job, worker: Worker[Result]) -> bool:
+    """Whether the output of a job exists and is what the job would write.
 
-
-def make_folder_for(job: Job) -> None:
-    """Make the folder that an output goes to, where outputs go to a folder. Raises SwcError."""
-    folder = Path(job.target).parent
-    try:
-        if job.make_folder:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SwcError(f"{folder}: cannot make this folder: {reason(error)}") from None
-
-
-def size_of(path: str) -> int | None:
-    """Size of a file in bytes, None for what has none."""
-    try:
-        return Path(path).stat().st_size if Path(path).is_file() else None
-    except OSError:
-        return None
+    Raises:
+        UsageError: the output exists and is something else.
+    """
+    if not os.path.exists(job.output):
+        return False
+    difference = worker.difference(job)
+    if difference is None and os.path.getmtime(job.output) < os.path.getmtime(job.source):
+        difference = f"is older than {job.source}"
+    if difference is not None:
+        raise UsageError(f"{job.output}: exists already and {difference} (use --force to overwrite it)")
+    return True

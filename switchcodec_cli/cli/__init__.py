@@ -1,7 +1,6 @@
-"""The command line `swc`: thin commands over the codec, the container, the evaluation and the trainer.
+"""The command line `swc`: parsing of arguments and formatting of results.
 
-Nothing slow is imported before a command needs it: `swc --help`, `info`, `verify` and `weights` never load
-torch.
+Commands import what they need when they run. `swc --help`, `info`, `verify` and `weights` never import torch.
 """
 
 from .application import cli, main

@@ -1,10 +1,11 @@
-"""The group `swc`, and what holds for all its commands: errors, signals, pipes, exit codes."""
+"""The command group `swc`: errors, signals, pipes and exit codes of all commands."""
 
 from __future__ import annotations
 
 import io
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -14,7 +15,7 @@ from ..errors import UsageError
 from .completion import completion
 from .decode import decode
 from .encode import encode
-from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Run, report, silence_streams
+from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Invocation, report, silence_streams
 from .evaluate import evaluate
 from .info import info
 from .options import debug_option
@@ -23,43 +24,62 @@ from .verify import verify
 from .weights import weights
 
 EXIT_CODES = (
-    ("0", "fine"),
-    ("1", "some files failed, or an output could not be written"),
-    ("2", "usage: the request makes no sense, or an output exists already"),
-    ("3", "bad or damaged input"),
-    ("4", "weights missing, or not those that a stream was made with"),
+    ("0", "success"),
+    ("1", "some of several files failed, or an output could not be written"),
+    ("2", "usage error, or an output exists already"),
+    ("3", "invalid, damaged or truncated input"),
+    ("4", "weights missing, invalid, or not those the stream was encoded with"),
     ("5", "device not available"),
-    ("130", "interrupted; 143 terminated (nothing is left half-written either way)"),
-    ("141", "the reader of the output went away"),
+    ("130", "interrupted by Ctrl-C; no partial output remains"),
+    ("141", "the reader of standard output closed it"),
+    ("143", "terminated by a signal; no partial output remains"),
 )
 
 
 class Application(click.Group):
-    """A group whose commands return an exit code, or raise what becomes a line and an exit code."""
+    """A group whose commands return exit codes, and whose errors are printed in one line."""
 
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra: Any) -> Any:
-        run = Run()
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command; exits with its exit code, or returns it unless in standalone mode."""
+        invocation = Invocation()
         try:
-            code = super().main(args, prog_name or "swc", complete_var, False, obj=run, **extra) or 0
+            code = super().main(
+                args,
+                prog_name or "swc",
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                obj=invocation,
+                **extra,
+            )
+            code = code or 0
             if code:
-                silence_streams()  # what failed has been told
+                silence_streams()
             elif sys.stdout is not None:
                 sys.stdout.flush()
         except (ClosedPipe, BrokenPipeError):
             silence_streams()
             code = CLOSED_PIPE
         except (Interrupted, click.Abort) as error:
-            code = getattr(error, "exit_code", Interrupted().exit_code)
+            code = error.exit_code if isinstance(error, Interrupted) else Interrupted().exit_code
             click.echo("swc: terminated" if code == TERMINATED else "swc: interrupted", err=True)
         except Exception as error:
-            code = report(error, run.debug)
+            code = report(error, invocation.debug)
             silence_streams()
         if not standalone_mode:
             return code
         sys.exit(code)
 
     def invoke(self, context: click.Context) -> Any:
-        # click has its own ideas of these two; both must keep the meaning they have here.
+        """Run a command, hiding two exceptions for which click has a different treatment."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -68,9 +88,11 @@ class Application(click.Group):
             raise ClosedPipe from None
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.commands)  # as added, not by alphabet
+        """Names of the commands in the order in which they were added."""
+        return list(self.commands)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of exit codes."""
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
 
@@ -83,45 +105,49 @@ class Application(click.Group):
 @click.version_option(__version__, prog_name="swc", message="%(prog)s %(version)s")
 @debug_option
 @click.pass_context
-def cli(context: click.Context) -> int | None:
-    """Tiny self-describing files from speech, music and sound, and back.
+def cli(context: click.Context, /) -> int:
+    """A neural audio codec for speech, music and other sounds.
 
-    `swc encode talk.wav` writes talk.swc, `swc decode talk.swc` turns it into a WAV again, and
-    `swc info talk.swc` tells where its bits went. Each command's own --help has more examples.
+    `swc encode talk.wav` writes talk.swc, `swc decode talk.swc` writes talk.wav, and `swc info talk.swc`
+    shows the contents of the file. The help of each command contains examples.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
         return UsageError.exit_code
-    return None
+    return 0
 
 
 for command in (encode, decode, info, verify, weights, evaluate, train, completion):
     cli.add_command(command)
 
 
-def _terminate(*_: Any) -> NoReturn:
+def _terminate(*_: object) -> NoReturn:
     raise Interrupted(TERMINATED)
 
 
+def _install_signal_handlers() -> None:
+    """Clean up on SIGTERM and SIGHUP, unless they are ignored, as nohup does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
 def _buffer_output() -> None:
-    """Undo PYTHONUNBUFFERED, under which a write to a pipe may stop half way without an error."""
+    """Buffer standard output even with PYTHONUNBUFFERED, where writes to a pipe may be incomplete."""
     if sys.stdout is not None and isinstance(sys.stdout.buffer, io.RawIOBase):
         encoding = sys.stdout.encoding
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(sys.stdout.detach()), encoding, line_buffering=True)
 
 
 def main() -> NoReturn:
-    """Run `swc` with the arguments of the process, and end the process."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # one that is ignored stays so: that is how nohup works
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _terminate)
+    """Run `swc` with the arguments of the process, and exit."""
+    _install_signal_handlers()
     _buffer_output()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the program
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main()
-    except KeyboardInterrupt:  # in the moments before or after a command
+        sys.exit(cli.main(standalone_mode=False))
+    except KeyboardInterrupt:  # before or after a command
         sys.exit(Interrupted().exit_code)

@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.plan import PIPE, STREAM_SUFFIXES, Job, audio_suffixes, plan_outputs, split_output
-from ..batch.run import Outcome, check_plan, make_folder_for, open_input, run_plan, size_of
-from ..errors import SwcError, UsageError
-from .encode import layout, name_of
-from .errors import check_usage
+from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
+from ..errors import UsageError
+from .errors import Invocation
+from .formatting import format_channel_coding, format_duration, format_size, format_speed
+from .jobs import check_plan, run_jobs
 from .options import (
     Command,
-    Seconds,
     device_option,
     force_option,
     json_option,
+    output_option,
+    parse_time,
     phase_iterations_option,
     quiet_option,
     weights_option,
 )
-from .progress import Progress, duration, size, speed
+from .progress import BatchProgress, JobReport
 
 if TYPE_CHECKING:
-    from ..api import Codec
-    from ..decoder.stream import StreamDecoder
+    from ..batch.decode_job import DecodeResult, FileDecoder
 
 EXAMPLES = (
-    ("swc decode talk.swc", "Writes talk.wav beside it, 16 bits, at the original rate and length."),
-    ("swc decode talk.swc talk.flac --subtype PCM_24", "As FLAC of 24 bits."),
-    ("swc decode archive/ -o restored/ --format ogg", "A whole tree, mirrored; run again, it resumes."),
-    ("swc decode talk.swc - --start 1:30 --duration 10 | aplay", "Ten seconds from the middle, to a pipe."),
+    ("swc decode talk.swc", "Writes talk.wav, with samples of 16 bits."),
+    ("swc decode talk.swc talk.flac --subtype PCM_24", "Writes FLAC with samples of 24 bits."),
+    (
+        "swc decode archive/ -o restored/ --format ogg",
+        "Decodes a folder tree; files that are up to date are skipped.",
+    ),
+    (
+        "swc decode talk.swc - --start 1:30 --duration 10 | aplay",
+        "Decodes ten seconds to a pipe; only the packets needed are read.",
+    ),
 )
 
 
-@dataclass(frozen=True)
-class DecodeSettings:
-    """What was asked for; the fields have the names of the options."""
-
-    start: float
-    duration: float | None
-    conceal: bool
-    phase_iterations: int | None
-    subtype: str | None
-    format: str | None
-    """Suffix that overrules that of the output, without a dot."""
-
-
-@click.command(cls=Command, examples=EXAMPLES, short_help=".swc files to audio.")
+@click.command(cls=Command, examples=EXAMPLES, short_help="Decode .swc files.")
 @click.argument(
     "inputs",
     metavar="IN.swc... [OUT]",
@@ -59,23 +49,33 @@ class DecodeSettings:
     required=True,
     type=click.Path(allow_dash=True, readable=False),
 )
-@click.option(
-    "-o", "--output", metavar="OUT|DIR", help="File or folder to write, - for standard output.",
-    type=click.Path(allow_dash=True, readable=False),
-)  # fmt: skip
+@output_option
 @click.option(
     "--format",
+    "format_",
     metavar="SUFFIX",
-    help="Format of outputs that have no name: wav, flac, ogg ...  [default: wav]",
+    help="Format of outputs without a name: wav, flac, ogg, ...  [default: wav]",
 )
-@click.option("--subtype", metavar="CODING", help="Coding of samples: PCM_16, PCM_24, FLOAT, VORBIS ...")
 @click.option(
-    "--raw", is_flag=True, help="Samples alone, without a header (16 bits unless --subtype says so)."
+    "--subtype",
+    metavar="CODING",
+    help="Coding of samples: PCM_16, PCM_24, FLOAT, VORBIS, ...  [default: by format]",
 )
-@click.option("--start", type=Seconds(), default=0.0, help="Begin there: seconds, MM:SS or HH:MM:SS.")
-@click.option("--duration", type=Seconds(), help="Decode only so much.")
 @click.option(
-    "--conceal", is_flag=True, help="Fade over damaged windows, and say which, instead of refusing."
+    "--raw", is_flag=True, help="Write samples without a header, 16 bits unless --subtype is given."
+)
+@click.option(
+    "--start",
+    type=parse_time,
+    metavar="TIME",
+    default="0",
+    help="Start position, as seconds, MM:SS or HH:MM:SS.",
+)
+@click.option("--duration", type=parse_time, metavar="TIME", help="Duration to decode.  [default: all]")
+@click.option(
+    "--conceal",
+    is_flag=True,
+    help="Replace damaged windows by silence with fades instead of failing.",
 )
 @phase_iterations_option
 @weights_option
@@ -83,136 +83,102 @@ class DecodeSettings:
 @force_option
 @json_option
 @quiet_option
-@click.pass_context
-def decode(context: click.Context, inputs: tuple[str, ...], output: str | None, **options: Any) -> int:
-    """Decode .swc files into audio.
+@click.pass_obj
+def decode(
+    invocation: Invocation,
+    /,
+    inputs: tuple[str, ...],
+    output: str | None,
+    format_: str | None,
+    subtype: str | None,
+    raw: bool,
+    start: float,
+    duration: float | None,
+    conceal: bool,
+    phase_iterations: int | None,
+    weights: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Decode .swc files into audio files.
 
-    IN is a file, a folder (all .swc files in it, mirrored below DIR), a pattern in quotes, or - for standard
-    input. OUT says the format by its suffix; standard output gets WAV, or samples alone with --raw. Outputs
-    go beside their sources unless told otherwise.
+    IN is a .swc file, a folder (searched for .swc files; the tree is mirrored in DIR), a quoted glob pattern,
+    or - for standard input. The suffix of OUT determines the format; standard output is WAV, or raw samples
+    with --raw. By default, outputs are written beside their inputs.
 
-    The original sample rate, channels and exact length come back. A damaged file is refused, unless
-    --conceal is given.
+    The output has the sample rate, the channels and the exact length of the original. Damaged files are
+    errors unless --conceal is given.
     """
-    from ..audio import output_format
+    from ..audio import RAW_SUFFIXES, READABLE_SUFFIXES
+    from ..batch.decode_job import DecodeRequest
 
-    check_usage(not (options["raw"] and options["format"]), "--raw and --format both say the format")
-    settings = DecodeSettings(
-        **{name: options[name] for name in ("start", "duration", "conceal", "phase_iterations", "subtype")},
-        format="raw" if options["raw"] else options["format"],
-    )
-    suffixes = audio_suffixes() | {".raw", ".pcm"}
-    sources, target = split_output(inputs, output, lambda name: os.path.splitext(name)[1].lower() in suffixes)
-    suffix = "." + (settings.format or "wav").lower().lstrip(".")
-    plan = plan_outputs(sources, target, suffix=suffix, inputs=STREAM_SUFFIXES, outputs=suffixes)
-    force, as_json = options["force"], options["as_json"]
-    check_plan(plan, as_json, force)
+    if raw and format_:
+        raise UsageError("--raw and --format are mutually exclusive")
+    format_ = "raw" if raw else format_
+    request = DecodeRequest(start, duration, conceal, phase_iterations, format_, subtype)
+    suffix = "." + (format_ or "wav").lower().lstrip(".")
+    plan = plan_jobs(inputs, output, Conversion(STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix))
+    check_plan(plan, force, as_json)
     for job in plan.jobs[:1]:
-        container, _ = output_format(job.target, settings.format, settings.subtype)
-        piped = job.target == PIPE
-        check_usage(
-            not piped or container in ("WAV", "RAW"), f"a pipe takes WAV or raw audio, not {container}"
-        )
-    if plan.jobs:
+        request.check_output(job.output)
+
+    def create_worker() -> FileDecoder:
         from ..api import Codec
+        from ..batch.decode_job import FileDecoder
 
-        codec = Codec.load(options["weights"], options["device"])
+        return FileDecoder(Codec.load(weights, device), request, force)
 
-    def work(job: Job, progress: Progress) -> Outcome:
-        if not plan.single and not force and os.path.exists(job.target):
-            return done_before(settings, job)
-        return decode_file(codec, settings, job, force, progress)
-
-    with Progress("decoding", len(plan.jobs), options["quiet"], as_json) as progress:
-        return run_plan(plan, work, progress, "decoded", context.obj.debug)
+    progress = BatchProgress(
+        "decoding", len(plan.jobs), decode_report, quiet=quiet, as_json=as_json, debug=invocation.debug
+    )
+    return run_jobs(plan, create_worker, progress, force=force, verb="decoded")
 
 
-def decode_file(codec: Codec, settings: DecodeSettings, job: Job, force: bool, progress: Progress) -> Outcome:
-    """Decode one stream, packet by packet."""
-    from ..audio import AudioWriter
-
-    began = time.perf_counter()
-    with open_input(job.source) as file:
-        decoder = codec.decoder(
-            file,
-            start=settings.start,
-            duration=settings.duration,
-            conceal=settings.conceal,
-            phase_iterations=settings.phase_iterations,
-        )
-        rate = decoder.sample_rate
-        frames = decoder.frames
-        progress.start(name_of(job.source), frames / rate if frames is not None else None)
-        if settings.conceal and decoder.reader.trailer is None:
-            frames = None  # the end may be missing
-        make_folder_for(job)
-        with AudioWriter(
-            job.target, rate, decoder.channels, settings.subtype, settings.format, frames, force
-        ) as writer:
-            for block in decoder.blocks():
-                writer.write(block)
-                progress.advance(len(block) / rate)
-    return _decoded(job, decoder, writer.frames_written, writer.subtype, time.perf_counter() - began)
+def decode_report(result: DecodeResult) -> JobReport:
+    """A result as a line of text and as JSON, with warnings about damage."""
+    return JobReport(_line(result), _record(result), _warnings(result))
 
 
-def _decoded(job: Job, decoder: StreamDecoder, samples: int, subtype: str, elapsed: float) -> Outcome:
-    seconds = samples / decoder.sample_rate
-    before, written = size_of(job.source), size_of(job.target)
-    record = {
-        "input": job.source,
-        "output": job.target,
+def _line(result: DecodeResult) -> str:
+    rate = result.header.original_rate
+    parts = [f"{format_duration(result.seconds)} {format_channel_coding(result.header)} at {rate} Hz"]
+    if result.input_bytes is not None and result.output_bytes is not None:
+        parts.append(f"{format_size(result.input_bytes)} -> {format_size(result.output_bytes)}")
+    parts.append(format_speed(result.seconds, result.elapsed))
+    return f"{result.job.source_name} -> {result.job.output_name}: {', '.join(parts)}"
+
+
+def _warnings(result: DecodeResult) -> tuple[str, ...]:
+    name = result.job.source_name
+    warnings = [
+        f"{name}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}) "
+        "and was replaced by silence"
+        for window in result.concealed
+    ]
+    if result.truncated is not None:
+        warnings.append(f"{name}: {result.truncated}; everything before was decoded")
+    return tuple(warnings)
+
+
+def _record(result: DecodeResult) -> dict[str, Any]:
+    return {
+        "input": result.job.source,
+        "output": result.job.output,
         "status": "decoded",
-        "input_bytes": before,
-        "bytes": written,
-        "seconds": seconds,
-        "samples": samples,
-        "sample_rate": decoder.sample_rate,
-        "channels": decoder.channels,
-        "subtype": subtype,
+        "input_bytes": result.input_bytes,
+        "bytes": result.output_bytes,
+        "seconds": result.seconds,
+        "samples": result.samples,
+        "sample_rate": result.header.original_rate,
+        "channels": result.header.channels,
+        "subtype": result.subtype,
         "concealed": [
             {"window": window.index, "start": window.start, "reason": window.reason}
-            for window in decoder.damage
+            for window in result.concealed
         ],
-        "truncated": decoder.truncated,
-        "elapsed": elapsed,
-        "speed": seconds / elapsed,
+        "truncated": result.truncated,
+        "elapsed": result.elapsed,
+        "speed": result.seconds / result.elapsed,
     }
-    warnings = [
-        f"{name_of(job.source)}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}), "
-        "faded over"
-        for window in decoder.damage
-    ]
-    if decoder.truncated:
-        warnings.append(f"{name_of(job.source)}: {decoder.truncated}; what came before it is decoded")
-    sizes = f", {size(before)} -> {size(written)}" if None not in (before, written) else ""
-    line = (
-        f"{name_of(job.source)} -> {name_of(job.target, output=True)}: {duration(seconds)} "
-        f"{layout(decoder.header)} at {decoder.sample_rate} Hz{sizes}, {speed(seconds, elapsed)}"
-    )
-    return Outcome(line, record, seconds, before or 0, written or 0, warnings=warnings)
-
-
-def done_before(settings: DecodeSettings, job: Job) -> Outcome:
-    """The outcome of a job whose output is there, as long as it should be. Raises UsageError."""
-    from ..audio import AudioReader
-    from ..bitstream import StreamReader
-
-    with open_input(job.source) as file:
-        reader = StreamReader(file)
-        rate, channels, total = reader.header.original_rate, reader.header.channels, reader.total_samples
-    if total is not None:
-        first = round(settings.start * rate)
-        stop = total if settings.duration is None else first + round(settings.duration * rate)
-        total = max(0, min(stop, total) - first)
-    try:
-        with AudioReader(job.target) as audio:
-            same = (audio.sample_rate, audio.channels) == (rate, channels)
-            problem = None if same and total in (None, audio.frames) else f"of other audio than {job.source}"
-    except SwcError:
-        problem = "not readable"
-    if problem is None and os.path.getmtime(job.target) < os.path.getmtime(job.source):
-        problem = f"older than {job.source}"
-    if problem is None:
-        record = {"input": job.source, "output": job.target, "status": "skipped"}
-        return Outcome(f"{job.source} -> {job.target}: done before", record, skipped=True)
-    raise UsageError(f"{job.target}: exists already, {problem} (use --force to overwrite it)")

@@ -9,106 +9,103 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.plan import STREAM_SUFFIXES, expand
-from ..batch.run import SOME_FAILED, open_input
-from ..errors import BadInputError, SwcError
-from .errors import check_usage, describe, exit_code_of, one_line
+from ..batch.plan import STREAM_SUFFIXES, find_inputs
+from ..batch.run import SOME_FAILED
+from ..errors import BadInputError, SwcError, UsageError, one_line
+from .errors import Invocation, exit_code_of
+from .formatting import format_channel_coding, format_duration, format_pcm_ratio, format_size
 from .options import Command, force_option, json_option
-from .progress import Progress, duration, share_of_pcm, size
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..bitstream import Summary
 
 EXAMPLES = (
-    ("swc info talk.swc", "Header, tags, where the bits went, and which experts coded what."),
-    ("swc info talk.swc --windows", "The same, and a line for every window."),
-    ("swc info archive/ --json | jq -r '[.file, .kbps] | @tsv'", "The real rate of every file in a tree."),
-    ("swc info talk.swc --plot routing.png", "The routing as a picture."),
+    ("swc info talk.swc", "Shows header, tags, bit budget and use of the experts."),
+    ("swc info talk.swc --windows", "Also lists all windows."),
+    ("swc info archive/ --json | jq -r '[.file, .kbps] | @tsv'", "Lists the rate of each file in a folder."),
+    ("swc info talk.swc --plot routing.png", "Plots the routing."),
 )
-CODINGS = {
-    "MONO": "mono",
-    "LEFT_RIGHT": "stereo (left and right)",
-    "MID_SIDE": "stereo (mid and side)",
-    "DUAL_MONO": "stereo (both channels equal)",
-}
 
 
-@click.command(cls=Command, examples=EXAMPLES, short_help="What is inside .swc files.")
+@click.command(cls=Command, examples=EXAMPLES, short_help="Show the contents of .swc files.")
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
 )
 @json_option
-@click.option("--windows", is_flag=True, help="List every window: time, bytes, and how it is coded.")
+@click.option("--windows", is_flag=True, help="List the time, size and coding of every window.")
 @click.option(
     "--plot",
     metavar="PNG|SVG|PDF",
     type=click.Path(readable=False),
-    help="Draw the routing over time (needs switchcodec-cli[plot]).",
+    help="Plot the routing over time into a file (needs switchcodec-cli[plot]).",
 )
 @force_option
-@click.pass_context
+@click.pass_obj
 def info(
-    context: click.Context,
+    invocation: Invocation,
+    /,
     files: tuple[str, ...],
     as_json: bool,
     windows: bool,
     plot: str | None,
     force: bool,
 ) -> int:
-    """Show what .swc files hold and where their bits went; no weights are needed.
+    """Show the header, the bit budget and the routing of .swc files. Weights are not needed.
 
-    The picture shows, over time, how many experts code each window, which ones, and the bits they take.
-    FILE may be a folder or - for standard input. Damage is listed; the exit code is then 3.
+    The routing is shown over time: the number of experts, the use of each expert, and the bits of every
+    window. FILE may be a folder, or - for standard input. Damage is listed; the exit code is then 3.
     """
-    failures: list[tuple[str, SwcError]] = []
-    found = list(expand(files, STREAM_SUFFIXES, failures))
+    inputs = find_inputs(files, STREAM_SUFFIXES)
     if plot is not None:
-        from ..report.routing_figure import check_plot, plot_routing
+        from ..report.figure_file import check_figure_path
 
-        check_usage(len(found) == 1, "--plot draws one file")
-        check_plot(plot, force)
-    progress = Progress("reading", quiet=True, as_json=as_json)
-    codes = []
-    for source, error in failures:
-        codes.append(exit_code_of(error))
-        progress.error(describe(error, source))
-    for number, file in enumerate(found):
+        if len(inputs.files) != 1:
+            raise UsageError("--plot requires exactly one file")
+        check_figure_path(plot, force)
+    progress = Progress("reading", quiet=True, as_json=as_json, debug=invocation.debug)
+    exit_codes = []
+    for rejected in inputs.rejected:
+        progress.error(rejected.error, rejected.source)
+        exit_codes.append(exit_code_of(rejected.error))
+    for number, file in enumerate(inputs.files):
         try:
             summary = inspect_file(file.path)
         except (SwcError, OSError) as error:
-            codes.append(exit_code_of(error))
-            progress.error(describe(error, file.path))
+            progress.error(error, file.path)
+            exit_codes.append(exit_code_of(error))
             continue
         if as_json:
-            progress.record(as_record(summary, file.path, windows))
+            progress.record(summary_record(summary, file.path, windows))
         else:
-            click.echo("\n" * bool(number) + "\n".join(as_text(summary, file.path, windows)))
+            click.echo("\n" * bool(number) + "\n".join(summary_lines(summary, file.path, windows)))
         if summary.problems:
-            codes.append(BadInputError.exit_code)
+            exit_codes.append(BadInputError.exit_code)
         if plot is not None:
+            from ..report.routing_figure import plot_routing
+
             plot_routing(summary, one_line(file.path), plot, force)
-    if not codes:
+    if not exit_codes:
         return 0
-    return codes[0] if len(found) + len(failures) == 1 else SOME_FAILED
+    return exit_codes[0] if len(inputs.files) + len(inputs.rejected) == 1 else SOME_FAILED
 
 
 def inspect_file(path: str) -> Summary:
     """Inspect a file, or standard input for "-". Raises BadInputError."""
+    from ..batch.files import open_input
     from ..bitstream import inspect
 
     with open_input(path) as file:
         return inspect(file)
 
 
-def packet_kbps(summary: Summary) -> float:
-    """Rate of the packets alone, which is what a ceiling on the rate holds for."""
+def _packet_kbps(summary: Summary) -> float:
+    """Rate without header and trailer; the limits of the options of `swc encode` apply to it."""
     return 8e-3 * float(summary.window_bytes.sum()) / summary.seconds if summary.seconds else 0.0
 
 
-def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
-    """Everything as plain values for JSON."""
-    from ..report.routing_text import mask_text
-
+def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
+    """Everything that is known about a stream, as JSON values."""
     header, parameters, budget = summary.header, summary.header.parameters, summary.budget
     record = {
         "file": path,
@@ -125,7 +122,7 @@ def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
         "asked_kbps": header.nominal_bits_per_second / 1000 or None,
         "nominal_kbps": summary.nominal_kbps,
         "kbps": summary.real_kbps,
-        "packet_kbps": packet_kbps(summary),
+        "packet_kbps": _packet_kbps(summary),
         "ratio_to_pcm": summary.ratio_to_pcm,
         "bytes": summary.stream_bytes,
         "bits": {
@@ -149,80 +146,95 @@ def as_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
         "problems": [str(problem) for problem in summary.problems],
     }
     if windows:
-        record["window_list"] = [
-            {
-                "start": window * parameters.window_seconds,
-                "bytes": int(summary.window_bytes[window]),
-                "signals": [
-                    {
-                        "coding": mask_text(summary, window, signal).split("+")[0],
-                        "experts": summary.masks[window, signal].nonzero()[0].tolist(),
-                    }
-                    for signal in range(header.signals)
-                ],
-            }
-            for window in range(summary.windows)
-        ]
+        record["window_list"] = [_window_record(summary, window) for window in range(summary.windows)]
     return record
 
 
-def as_text(summary: Summary, path: str, windows: bool) -> Iterator[str]:
-    """Lines for people."""
+def _window_record(summary: Summary, window: int) -> dict[str, Any]:
+    from ..report.routing_text import block_coding
+
+    return {
+        "start": window * summary.header.parameters.window_seconds,
+        "bytes": int(summary.window_bytes[window]),
+        "signals": [
+            {
+                "coding": block_coding(summary, window, signal),
+                "experts": summary.masks[window, signal].nonzero()[0].tolist(),
+            }
+            for signal in range(summary.header.signals)
+        ],
+    }
+
+
+def summary_lines(summary: Summary, path: str, windows: bool) -> Iterator[str]:
+    """Everything that is known about a stream, as lines of text."""
     from ..report.routing_text import routing_picture
 
-    header, parameters, budget = summary.header, summary.header.parameters, summary.budget
-
-    def item(label: str, text: str) -> str:
-        return f"  {label:<10}{text}"
-
-    def share(name: str, bits: int) -> str:
-        return f"{name} {bits} ({100 * bits / budget.total:.1f} %)"
-
-    samples = "" if summary.total_samples is None else f" ({summary.total_samples} samples)"
     yield one_line(path)
-    yield item("audio", f"{duration(summary.seconds)}{samples}, {header.original_rate} Hz, "
-               f"{CODINGS[header.channel_coding.name]}")  # fmt: skip
-    yield item(
-        "rate",
-        f"{summary.real_kbps:.3f} kbps in all, {packet_kbps(summary):.3f} without header and trailer; "
-        f"nominal {summary.nominal_kbps:.2f} kbps: {_asked(summary)}",
-    )
-    yield item("size", f"{summary.stream_bytes} bytes, {share_of_pcm(summary.ratio_to_pcm)} "
-               f"({size(summary.stream_bytes * summary.ratio_to_pcm)})")  # fmt: skip
-    parts = (("payload", budget.payload), ("side", budget.side), ("container", budget.container))
-    yield item("bits", f"{budget.total} = " + " + ".join(share(*part) for part in parts))
-    yield item("codec", f"{parameters.sample_rate} Hz, windows of {parameters.frames_per_window} frames "
-               f"({parameters.window_seconds:.3f} s), 1 shared quantizer and {parameters.experts} experts of "
-               f"{parameters.codebooks_per_quantizer} × {parameters.codebook_size} entries")  # fmt: skip
-    yield item("format", f".swc 1.{header.minor}, weights {header.fingerprint.hex()[:12]}")
-    for number, (key, value) in enumerate(header.tags):
-        yield item("" if number else "tags", one_line(f"{key} = {value}"))
-    silent = f", {summary.silent_windows} silent" if summary.silent_windows else ""
-    yield item("windows", f"{summary.windows}{silent}")
-    for problem in summary.problems:
-        yield item("DAMAGE", one_line(str(problem)))
+    for label, text in _items(summary):
+        yield f"  {label:<10}{text}"
     width = min(shutil.get_terminal_size().columns, 160) - 2
-    for line in routing_picture(summary, width, plain=not _knows_blocks()):
+    for line in routing_picture(summary, width, ascii_only=not _supports_block_characters()):
         yield f"  {line}"
     if windows:
         yield from _window_lines(summary)
 
 
-def _asked(summary: Summary) -> str:
-    """What rate the encoder was asked for, and what that comes to."""
+def _items(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Labels and values of the properties of a stream."""
+    header, parameters, budget = summary.header, summary.header.parameters, summary.budget
+    samples = "" if summary.total_samples is None else f" ({summary.total_samples} samples)"
+    yield (
+        "audio",
+        f"{format_duration(summary.seconds)}{samples}, {header.original_rate} Hz, "
+        f"{format_channel_coding(header)}",
+    )
+    yield (
+        "rate",
+        f"{summary.real_kbps:.3f} kbps in total, {_packet_kbps(summary):.3f} without header and trailer; "
+        f"nominal {summary.nominal_kbps:.2f} kbps: {_requested_rate(summary)}",
+    )
+    pcm_bytes = summary.stream_bytes * summary.ratio_to_pcm
+    yield (
+        "size",
+        f"{summary.stream_bytes} bytes, {format_pcm_ratio(summary.ratio_to_pcm)} ({format_size(pcm_bytes)})",
+    )
+    parts = {"payload": budget.payload, "side": budget.side, "container": budget.container}
+    shares = [f"{name} {bits} ({100 * bits / budget.total:.1f} %)" for name, bits in parts.items()]
+    yield "bits", f"{budget.total} = {' + '.join(shares)}"
+    yield (
+        "codec",
+        f"{parameters.sample_rate} Hz, windows of {parameters.frames_per_window} frames "
+        f"({parameters.window_seconds:.3f} s), 1 shared quantizer and {parameters.experts} experts with "
+        f"{parameters.codebooks_per_quantizer} × {parameters.codebook_size} entries",
+    )
+    yield "format", f".swc 1.{header.minor}, weights {header.fingerprint.hex()[:12]}"
+    for number, (key, value) in enumerate(header.tags):
+        yield "" if number else "tags", one_line(f"{key} = {value}")
+    silent = f", {summary.silent_windows} silent" if summary.silent_windows else ""
+    yield "windows", f"{summary.windows}{silent}"
+    for problem in summary.problems:
+        yield "DAMAGE", one_line(str(problem))
+
+
+def _requested_rate(summary: Summary) -> str:
+    """The rate that was requested from the encoder, and the number of experts used for it."""
     from ..bitstream import RateMode
 
     header = summary.header
-    asked = f"{header.nominal_bits_per_second / 1000:g} kbps"
-    known = header.nominal_bits_per_second > 0
+    kbps = f"{header.nominal_bits_per_second / 1000:g} kbps" if header.nominal_bits_per_second else None
     if header.rate_mode == RateMode.CONSTANT:
-        return f"{f'at most {asked} asked for, ' if known else ''}{header.experts_total} experts a window"
-    asked = f"{asked} on average asked for" if known else "average rate"
-    mode = asked if header.rate_mode == RateMode.AVERAGE else "constant quality"
-    return f"{mode}, {summary.masks.sum() / max(summary.windows, 1):.1f} experts a window"
+        request = "constant rate" if kbps is None else f"constant rate of up to {kbps}"
+        return f"{request}, {header.experts_total} experts per window"
+    if header.rate_mode == RateMode.AVERAGE:
+        request = "average rate" if kbps is None else f"average rate of {kbps}"
+    else:
+        request = "constant quality"
+    return f"{request}, {summary.masks.sum() / max(summary.windows, 1):.1f} experts per window"
 
 
-def _knows_blocks() -> bool:
+def _supports_block_characters() -> bool:
+    """Whether the encoding of standard output contains the characters of the routing picture."""
     try:
         "░█▁".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -231,11 +243,10 @@ def _knows_blocks() -> bool:
 
 
 def _window_lines(summary: Summary) -> Iterator[str]:
-    from ..report.routing_text import mask_text
+    from ..report.routing_text import block_text
 
-    parameters, signals = summary.header.parameters, summary.header.signals
-    yield f"  {'window':>6} {'start':>9} {'bytes':>6}  coded by"
+    yield f"  {'window':>6} {'start':>9} {'bytes':>6}  coding"
     for window in range(summary.windows):
-        blocks = " | ".join(mask_text(summary, window, signal) for signal in range(signals))
-        start = f"{window * parameters.window_seconds:.3f} s"
-        yield f"  {window:>6} {start:>9} {summary.window_bytes[window]:>6}  {blocks}"
+        blocks = [block_text(summary, window, signal) for signal in range(summary.header.signals)]
+        start = f"{window * summary.header.parameters.window_seconds:.3f} s"
+        yield f"  {window:>6} {start:>9} {summary.window_bytes[window]:>6}  {' | '.join(blocks)}"

@@ -1,78 +1,77 @@
-"""What a command tells while it works: bars, lines, and JSON."""
+"""Output of commands: progress bars and messages on standard error, JSON on standard output."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from types import TracebackType
-from typing import Any
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import click
 
-from .errors import one_line, print_error
+from ..atomic_io import PIPE
+from ..batch.plan import Job
+from ..errors import one_line
+from .errors import describe, exit_code_of
+from .formatting import format_speed
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_NAME_WIDTH = 40  # characters of a file name beside its bar
+
+Result = TypeVar("Result")
 
 
-def duration(seconds: float) -> str:
-    """A length of time for people: 0.52 s, 12.3 s, 3 min 05 s, 1 h 02 min."""
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+class _Display(Protocol):
+    """Shows progress and messages on standard error."""
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def start(self, name: str, seconds: float | None) -> None: ...
+
+    def advance(self, seconds: float) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def print(self, text: str) -> None: ...
 
 
-def size(count: float) -> str:
-    """A number of bytes for people: 812 B, 3.29 kB, 1.76 MB."""
-    if count < 1000:
-        return f"{count:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        count /= 1000
-        if count < 999.5 or unit == "GB":
-            break
-    decimals = 2 if count < 10 else 1 if count < 100 else 0
-    return f"{count:.{decimals}f} {unit}"
+class _MessageDisplay:
+    """Messages only."""
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def start(self, name: str, seconds: float | None) -> None:
+        pass
+
+    def advance(self, seconds: float) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def print(self, text: str) -> None:
+        click.echo(text, err=True)
 
 
-def share_of_pcm(ratio: float) -> str:
-    """How small a stream is, `ratio` times smaller than samples of 16 bits: 1/264 of 16-bit PCM."""
-    if ratio < 1:
-        return f"{1 / ratio:.0f} × 16-bit PCM" if ratio else "no audio"
-    return f"1/{ratio:.0f} of 16-bit PCM"
+class _BarDisplay:
+    """Messages above a bar for the current file, and a second bar if there are several files."""
 
-
-def speed(seconds: float, elapsed: float) -> str:
-    """Seconds of audio in so many seconds of work: 62 × real time."""
-    rate = seconds / elapsed if elapsed > 0 else 0.0
-    return f"{rate:.0f} × real time" if rate >= 10 else f"{rate:.1f} × real time"
-
-
-class Progress:
-    """Bars on standard error where that is a terminal, lines there always, JSON on standard output.
-
-    Args:
-        action: what is done, such as "encoding".
-        files: how many files there are; from two on, a bar counts them.
-        quiet: neither bars nor ordinary lines; warnings and errors stay.
-        as_json: whether `record` prints.
-    """
-
-    def __init__(self, action: str, files: int = 1, quiet: bool = False, as_json: bool = False) -> None:
-        self.quiet, self.as_json, self.files = quiet, as_json, files
-        self.bars: Any = None
-        self._file: Any = None
-        self._total: Any = None
-        self._done = 0.0  # seconds of audio of finished files
-        self._current = 0.0  # and of the file in hand
-        self._began = self._file_began = time.perf_counter()
-        if quiet or not sys.stderr.isatty():
-            return
+    def __init__(self, action: str, files: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        self.bars = Bars(
+        self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=28),
             TaskProgressColumn(),
@@ -81,73 +80,173 @@ class Progress:
             console=Console(stderr=True),
             transient=True,
         )
+        self._file: TaskID | None = None
+        self._total: TaskID | None = None
         if files > 1:
-            self._total = self.bars.add_task(f"{action} {files} files", total=files, speed="")
+            self._total = self._bars.add_task(f"{action} {files} files", total=files, speed="")
+        self._seconds_before = 0.0  # of audio of the files that are finished
+        self._seconds = 0.0  # of audio of the current file
+        self._began = self._file_began = time.perf_counter()
 
-    def __enter__(self) -> Progress:
-        if self.bars is not None:
-            self.bars.start()
-        return self
+    def open(self) -> None:
+        self._bars.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bars is not None:
-            self.bars.stop()
+    def close(self) -> None:
+        self._bars.stop()
 
     def start(self, name: str, seconds: float | None) -> None:
-        """Begin a file of so many seconds, None if that is not known."""
-        self._current, self._file_began = 0.0, time.perf_counter()
-        if self.bars is not None:
-            if self._file is not None:
-                self.bars.remove_task(self._file)
-            self._file = self.bars.add_task(one_line(name)[-40:], total=seconds, speed="")
+        self._remove_file()
+        self._seconds, self._file_began = 0.0, time.perf_counter()
+        self._file = self._bars.add_task(one_line(name)[-_NAME_WIDTH:], total=seconds, speed="")
 
     def advance(self, seconds: float) -> None:
-        """So many more seconds of audio are done."""
-        self._current += seconds
-        if self.bars is not None and self._file is not None:
-            now = time.perf_counter()
-            text = speed(self._current, now - self._file_began)
-            self.bars.update(self._file, advance=seconds, speed=text)
-            if self._total is not None:
-                text = speed(self._done + self._current, now - self._began)
-                self.bars.update(self._total, speed=text)
+        self._seconds += seconds
+        now = time.perf_counter()
+        if self._file is not None:
+            speed = format_speed(self._seconds, now - self._file_began)
+            self._bars.update(self._file, advance=seconds, speed=speed)
+        if self._total is not None:
+            speed = format_speed(self._seconds_before + self._seconds, now - self._began)
+            self._bars.update(self._total, speed=speed)
 
     def finish(self) -> None:
-        """The file in hand is done, well or not."""
-        self._done += self._current
-        self._current = 0.0
-        if self.bars is not None:
-            if self._file is not None:
-                self.bars.remove_task(self._file)
-                self._file = None
-            if self._total is not None:
-                self.bars.update(self._total, advance=1)
+        self._remove_file()
+        self._seconds_before += self._seconds
+        self._seconds = 0.0
+        if self._total is not None:
+            self._bars.update(self._total, advance=1)
 
-    def say(self, text: str) -> None:
-        """A line that --quiet silences."""
-        if not self.quiet:
-            self._print(text)
+    def _remove_file(self) -> None:
+        if self._file is not None:
+            self._bars.remove_task(self._file)
+            self._file = None
 
-    def warn(self, text: str) -> None:
-        """A line that stays."""
-        self._print(f"swc: {text}")
+    def print(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def error(self, text: str) -> None:
-        """The line of an error."""
-        if self.bars is None:
-            print_error(text)
-        else:
-            self._print(f"swc: error: {text}")
+
+class Progress:
+    """Reports what a command does.
+
+    Bars are shown if standard error is a terminal. Use as a context manager.
+
+    Args:
+        action: such as "encoding".
+        files: number of files; a bar counts them if there are several.
+        quiet: show neither bars nor messages, only warnings and errors.
+        as_json: whether `record` prints.
+        debug: whether errors are printed with their tracebacks.
+    """
+
+    def __init__(
+        self, action: str, files: int = 1, quiet: bool = False, as_json: bool = False, debug: bool = False
+    ) -> None:
+        self._quiet, self._as_json, self._debug = quiet, as_json, debug
+        has_bars = not quiet and sys.stderr.isatty()
+        self._display: _Display = _BarDisplay(action, files) if has_bars else _MessageDisplay()
+
+    def __enter__(self) -> Progress:
+        self._display.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.close()
+
+    def start(self, name: str, seconds: float | None) -> None:
+        """Begin a file, or another pass over it; `seconds` is the length of its audio if known."""
+        self._display.start(name, seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Report that so many more seconds of audio are done."""
+        self._display.advance(seconds)
+
+    def finish(self) -> None:
+        """End the current file."""
+        self._display.finish()
+
+    def message(self, text: str) -> None:
+        """Print a message unless the command is quiet."""
+        if not self._quiet:
+            self._display.print(one_line(text))
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        self._display.print(f"swc: {one_line(text)}")
+
+    def error(self, error: BaseException, source: str | None = None) -> str:
+        """Print an error; returns its message. `source` is the file being processed."""
+        if self._debug:
+            traceback.print_exception(error)
+        text = describe(error, source)
+        self._display.print(f"swc: error: {text}")
+        return text
 
     def record(self, values: dict[str, Any]) -> None:
-        """A JSON object on a line of its own, if that is asked for."""
-        if self.as_json:
+        """Print a JSON object on a line of its own if the command prints JSON."""
+        if self._as_json:
             click.echo(json.dumps(values, allow_nan=False))
 
-    def _print(self, text: str) -> None:
-        if self.bars is None:
-            click.echo(one_line(text), err=True)
-        else:
-            self.bars.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
+
+@dataclass(frozen=True)
+class JobReport:
+    """A result of a job as text and as JSON."""
+
+    line: str
+    record: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+class BatchProgress(Progress, Generic[Result]):
+    """Reports the jobs of a plan; implements `batch.run.Reporter`.
+
+    Args:
+        action: such as "encoding".
+        files: number of jobs.
+        report: converts results.
+        quiet: see `Progress`.
+        as_json: see `Progress`.
+        debug: see `Progress`.
+    """
+
+    def __init__(
+        self,
+        action: str,
+        files: int,
+        report: Callable[[Result], JobReport],
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        debug: bool = False,
+    ) -> None:
+        super().__init__(action, files, quiet, as_json, debug)
+        self._report = report
+
+    def succeeded(self, result: Result) -> None:
+        """Print the result of a job."""
+        report = self._report(result)
+        for warning in report.warnings:
+            self.warning(warning)
+        self.message(report.line)
+        self.record(report.record)
+        self.finish()
+
+    def skipped(self, job: Job) -> None:
+        """Print that the output of a job is up to date."""
+        self.message(f"{job.source} -> {job.output}: up to date")
+        self.record({"input": job.source, "output": job.output, "status": "skipped"})
+        self.finish()
+
+    def failed(self, source: str, output: str | None, error: Exception) -> None:
+        """Print the error of a job or a rejected input."""
+        text = self.error(error, "standard input" if source == PIPE else source)
+        self.record(
+            {
+                "input": source,
+                "output": output,
+                "status": "failed",
+                "error": text,
+                "exit_code": exit_code_of(error),
+            }
+        )
+        if output is not None:
+            self.finish()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.plan import STREAM_SUFFIXES, InputFile, expand
-from ..batch.run import open_input
-from ..errors import BadInputError
-from .errors import describe, exit_code_of, one_line
-from .options import Command, json_option, quiet_option
-from .progress import Progress, duration
+from ..batch.plan import STREAM_SUFFIXES, find_inputs
+from ..errors import BadInputError, one_line
+from .errors import Invocation, describe
+from .formatting import format_duration
+from .options import Command, json_option
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..bitstream import Report
 
 EXAMPLES = (
-    ("swc verify talk.swc", "Says whether every byte is as it was written."),
-    ("swc verify archive/ --quiet", "Checks a whole tree and names only what is damaged."),
+    ("swc verify talk.swc", "Checks one file."),
+    ("swc verify archive/ --quiet", "Checks a folder tree and lists only damaged files."),
 )
 
 
@@ -24,60 +27,70 @@ EXAMPLES = (
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
 )
 @json_option
-@quiet_option
-@click.pass_context
-def verify(context: click.Context, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    """Check .swc files, folders of them or - for standard input, and list all damage.
+@click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
+@click.pass_obj
+def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    """Check .swc files for damage. Weights are not needed.
 
-    Every checksum, every field and every count is checked; no weights are needed. The exit code is 3 if
-    anything is damaged, cut short or unreadable.
+    All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
+    standard input. The exit code is 3 if a file is damaged, truncated or unreadable.
     """
-    failures: list[tuple[str, Any]] = []
-    found = list(expand(files, STREAM_SUFFIXES, failures))
-    progress = Progress("checking", len(found), quiet=True, as_json=as_json)
-    for source, error in failures:
-        progress.error(describe(error, source))
-        record = {"file": source, "ok": False, "problems": [{"reason": describe(error)}]}
-        progress.record(record)
-    damaged = [_verify(file, progress, quiet or as_json) for file in found]
-    return BadInputError.exit_code if failures or any(damaged) else 0
+    inputs = find_inputs(files, STREAM_SUFFIXES)
+    progress = Progress("verifying", quiet=True, as_json=as_json, debug=invocation.debug)
+    all_ok = not inputs.rejected
+    for rejected in inputs.rejected:
+        progress.error(rejected.error, rejected.source)
+        progress.record(_error_record(rejected.source, describe(rejected.error)))
+    for file in inputs.files:
+        all_ok &= _verify_file(file.path, progress, as_json, quiet)
+    return 0 if all_ok else BadInputError.exit_code
 
 
-def _verify(found: InputFile, progress: Progress, quiet: bool) -> bool:
-    """Check one file and print what it is like; returns whether anything is wrong."""
+def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> bool:
+    """Check a file and print the result; returns whether the file is OK."""
+    from ..batch.files import open_input
     from ..bitstream import verify as verify_stream
 
     try:
-        with open_input(found.path) as file:
+        with open_input(path) as file:
             report = verify_stream(file)
     except (BadInputError, OSError) as error:
-        text = describe(error, found.path)
-        progress.error(text)
-        progress.record({"file": found.path, "ok": False, "problems": [{"reason": text}]})
-        return bool(exit_code_of(error))
-    problems = [
-        {"reason": problem.reason, "window": problem.window, "start": problem.start, "end": problem.end}
-        for problem in report.problems
-    ]
-    seconds = None
-    if report.header is not None and report.total_samples is not None:
-        seconds = report.total_samples / report.header.original_rate
-    progress.record(
-        {
-            "file": found.path,
-            "ok": report.ok,
-            "windows": report.windows,
-            "damaged": report.damaged,
-            "seconds": seconds,
-            "problems": problems,
-        }
-    )
-    if report.ok:
-        if not quiet:
-            length = "" if seconds is None else f", {duration(seconds)}"
-            click.echo(one_line(f"{found.path}: fine ({report.windows} windows{length})"))
+        progress.record(_error_record(path, progress.error(error, path)))
         return False
-    if not progress.as_json:
-        for problem in report.problems:
-            click.echo(one_line(f"{found.path}: {problem}"))
-    return True
+    progress.record(_record(path, report))
+    if not as_json and not (report.ok and quiet):
+        for line in _lines(path, report):
+            click.echo(one_line(line))
+    return report.ok
+
+
+def _seconds(report: Report) -> float | None:
+    if report.header is None or report.total_samples is None:
+        return None
+    return report.total_samples / report.header.original_rate
+
+
+def _lines(path: str, report: Report) -> list[str]:
+    if not report.ok:
+        return [f"{path}: {problem}" for problem in report.problems]
+    seconds = _seconds(report)
+    length = "" if seconds is None else f", {format_duration(seconds)}"
+    return [f"{path}: OK ({report.windows} windows{length})"]
+
+
+def _record(path: str, report: Report) -> dict[str, Any]:
+    return {
+        "file": path,
+        "ok": report.ok,
+        "windows": report.windows,
+        "damaged": report.damaged,
+        "seconds": _seconds(report),
+        "problems": [
+            {"reason": problem.reason, "window": problem.window, "start": problem.start, "end": problem.end}
+            for problem in report.problems
+        ],
+    }
+
+
+def _error_record(path: str, error: str) -> dict[str, Any]:
+    return {"file": path, "ok": False, "problems": [{"reason": error}]}

@@ -7,7 +7,6 @@ from .rate_quality import (
     RateQuality,
     Row,
     find_audio_files,
-    plot_rate_quality,
     rate_quality,
     sweep_points,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "choose_metrics",
     "find_audio_files",
     "measure",
-    "plot_rate_quality",
     "rate_quality",
     "sweep_points",
 ]

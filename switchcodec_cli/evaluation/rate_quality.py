@@ -16,21 +16,23 @@ from typing import Any, Protocol, TypedDict
 from numpy.typing import NDArray
 from rich.table import Table
 
-from ..atomic_io import atomic_path
-from ..audio import FORMATS, AudioReader, choose_channels, mix
+from ..audio import READABLE_SUFFIXES, AudioReader, choose_channels, mix
 from ..errors import BadInputError, SwcError, UsageError
 from .metrics import METRICS, choose_metrics, mean_of_known, measure
 
-AUDIO_SUFFIXES = frozenset({*FORMATS, ".aifc", ".rf64", ".snd"} - {".raw", ".pcm"})
 ALL_KINDS = "all"
 
 
 class EncoderDecoder(Protocol):
     """A codec to evaluate: turns audio into the bytes of a file and back, as `switchcodec_cli.Codec` does."""
 
-    def encode(self, audio: NDArray[Any], sample_rate: int, **options: Any) -> bytes: ...
+    @property
+    def encode(self) -> Callable[..., bytes]:
+        """Called with audio (n,) or (n, channels), its sample rate, and options as keywords."""
 
-    def decode(self, data: bytes, **options: Any) -> tuple[NDArray[Any], int]: ...
+    @property
+    def decode(self) -> Callable[..., tuple[NDArray[Any], int]]:
+        """Called with the bytes, and options as keywords; returns audio and sample rate."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
+            inside = (file for file in path.rglob("*") if file.suffix.lower() in READABLE_SUFFIXES)
             found += sorted(file for file in inside if file.is_file())
         elif path.exists():
             found.append(path)
@@ -175,7 +177,7 @@ def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
         effort: Of the curves of average rate and constant quality; for constant rates, there is a curve at
             every effort.
     """
-    from ..encoder import BEST_QUALITY, EFFORTS
+    from ..encoder import EFFORTS, MAX_QUALITY
 
     constant = [
         Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates
@@ -183,7 +185,7 @@ def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
     average = [
         Point.at_rate(rate, f"average, effort {effort}", "average_kbps", effort=effort) for rate in rates
     ]
-    qualities = [share * BEST_QUALITY for share in (0, 0.25, 0.5, 0.75, 1)]
+    qualities = [share * MAX_QUALITY for share in (0, 0.25, 0.5, 0.75, 1)]
     quality = [
         Point(f"quality, effort {effort}", f"Q {value:g}", {"quality": value, "effort": effort})
         for value in qualities
@@ -317,70 +319,6 @@ def _scored(coded: Iterable[_CodedFile], metrics: Sequence[str], workers: int) -
                 yield replace(row, scores=future.result())
         for row, future in waiting:
             yield replace(row, scores=future.result())
-
-
-def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:
-    """Draw the metrics against the real rate into a PNG, SVG or PDF file.
-
-    A line per kind; where there are several curves, a line per curve, and a row of pictures per kind. What
-    says nothing is left out: SI-SDR of phases that a decoder made up, and measures of speech on other sounds.
-
-    Raises:
-        UsageError: matplotlib is not installed, the suffix is none it knows, or the file exists.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots need matplotlib: pip install 'switchcodec-cli[plot]'") from None
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if suffix not in ("png", "svg", "pdf"):
-        raise UsageError(f"{path}: plots are written as .png, .svg or .pdf")
-    lines: dict[tuple[str, str], list[Mean]] = {}
-    for mean in result.means():
-        if mean["kind"] != "all":
-            lines.setdefault((mean["kind"], mean["curve"]), []).append(mean)
-    kinds = list(dict.fromkeys(kind for kind, _ in lines))
-    several = any(curve for _, curve in lines)
-    names = [name for name in result.metrics if name != "si_sdr"] or list(result.metrics)
-    pictures: list[tuple[str, str | None] | None]
-    if several:
-        pictures = [
-            (name, kind) if METRICS[name].applies_to(kind) else None for kind in kinds for name in names
-        ]
-        columns = len(names)
-    else:
-        pictures = [(name, None) for name in names]
-        columns = min(3, len(pictures))
-    rows = math.ceil(len(pictures) / columns) or 1
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, picture in zip(axes, pictures, strict=False):
-        if picture is None:
-            axis.remove()
-            continue
-        name, only = picture
-        for (kind, curve), means in lines.items():
-            if only not in (None, kind) or not METRICS[name].applies_to(kind):
-                continue
-            means = sorted(means, key=lambda mean: mean["kbps"])
-            axis.plot(
-                [mean["kbps"] for mean in means],
-                [mean["scores"][name] for mean in means],
-                marker="o",
-                markersize=3,
-                linestyle="-" if curve.startswith("constant") or not curve else "--",
-                label=curve or kind,
-            )
-        better = "lower is better" if METRICS[name].lower_is_better else "higher is better"
-        title = METRICS[name].title if only is None else f"{only}: {METRICS[name].title}"
-        axis.set(title=f"{title} ({better})", xlabel="kbps")
-        axis.grid(alpha=0.3)
-    for axis in axes[len(pictures) :]:
-        axis.remove()
-    if lines:
-        axes[0].legend(fontsize="small")
-    with atomic_path(path, force) as temporary:
-        figure.savefig(temporary, format=suffix, dpi=120)
 
 
 def _use_one_thread() -> None:

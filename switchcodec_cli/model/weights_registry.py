@@ -1,4 +1,4 @@
-"""Where weights files lie. Needs no torch."""
+"""Locations of weights files: the packaged ones by name, others by path. Does not import torch."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from pathlib import Path
 
 from ..errors import WeightsError
 
-DEFAULT = "default"
-FORMAT = "switchcodec-1"  # in the metadata of every weights file
+DEFAULT_NAME = "default"
 
 
 def weights_folder() -> Path:
-    """The folder of the packaged weights: inside an installed package, beside it in a source tree."""
+    """The folder of the packaged weights: in the package if installed, beside it in a source tree."""
     package = Path(__file__).resolve().parent.parent
-    inside = package / "weights"
-    return inside if inside.is_dir() else package.parent / "weights"
+    installed = package / "weights"
+    return installed if installed.is_dir() else package.parent / "weights"
 
 
 def packaged_weights() -> dict[str, Path]:
-    """Packaged weights by name."""
+    """Paths of the packaged weights by name."""
     return {path.stem: path for path in sorted(weights_folder().glob("*.safetensors"))}
 
 
 def find_weights(name: str | Path | None = None) -> Path:
-    """The packaged weights of this name, or those at this path; None: the default. Raises WeightsError."""
+    """The path of a weights file.
+
+    Args:
+        name: name of packaged weights or path of a file; None for the default weights.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
     packaged = packaged_weights()
-    if name is None or str(name) in packaged:
-        if path := packaged.get(str(name or DEFAULT)):
-            return path
-        raise WeightsError(f"no packaged weights in {weights_folder()}: the installation is incomplete")
+    chosen = DEFAULT_NAME if name is None else str(name)
+    if chosen in packaged:
+        return packaged[chosen]
+    if name is None:
+        raise WeightsError(f"no weights in {weights_folder()}: the installation is incomplete")
     path = Path(name)
     if not path.is_file():
-        known = ", ".join(packaged) or "none"
-        raise WeightsError(f"{path}: no such weights file, nor packaged weights of that name ({known})")
+        names = ", ".join(packaged) or "none"
+        raise WeightsError(f"{path}: no such weights file; packaged weights: {names}")
     return path

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures and text about streams and evaluations."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..atomic_io import atomic_output
+from ..audio import READABLE_SUFFIXES
 from ..errors import UsageError
 from .augmentation import (
     add_tones,
@@ -28,7 +29,6 @@ from .augmentation import (
 )
 from .config import DataConfig
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 BLOCKS_PER_SECOND = 50
 SILENCE_RMS = 1e-3  # blocks below are silent
 KEPT_BLOCKS = 9  # around every block that is not silent, so that onsets and decays stay whole
@@ -72,7 +72,7 @@ class PoolIndex:
 
 def find_sources(folder: Path) -> list[Recording]:
     """The audio files below a folder, sorted by path, not yet decoded."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES)
     status = [path.stat() for path in paths]
     return [
         Recording(str(path.relative_to(folder)), entry.st_size, entry.st_mtime_ns)

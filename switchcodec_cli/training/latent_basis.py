@@ -37,11 +37,7 @@ def output_sensitivity(model: CodecModel, z: Tensor) -> Tensor:
     Raises:
         UsageError: The model has another backbone, or codebooks of the factorised form.
     """
-    full = isinstance(model.quantizer.shared.stages[0], FullCodebook)
-    if not (full and isinstance(model.backbone, SpectralBackbone)):
-        raise UsageError(
-            "codebook.output_distortion_share is for the spectral backbone and codebooks of the full form"
-        )
+    _spectral_backbone(model)
     z = z.detach().requires_grad_(True)
     distance = PerceptualDistance(model)
     total = z.new_zeros(z.shape[-1], z.shape[-1], dtype=torch.float64)
@@ -54,6 +50,16 @@ def output_sensitivity(model: CodecModel, z: Tensor) -> Tensor:
                 gradient = gradient.flatten(0, 1).double()
                 total += gradient.mT @ gradient
     return total / (PROBES * z.shape[0] * z.shape[1])
+
+
+def _spectral_backbone(model: CodecModel) -> SpectralBackbone:
+    """The backbone of a model whose basis can be changed."""
+    full = isinstance(model.quantizer.shared.stages[0], FullCodebook)
+    if not (full and isinstance(model.backbone, SpectralBackbone)):
+        raise UsageError(
+            "codebook.output_distortion_share is for the spectral backbone and codebooks of the full form"
+        )
+    return model.backbone
 
 
 def remaining_share(applied: float, wanted: float) -> float:
@@ -88,8 +94,9 @@ def latent_basis(model: CodecModel, sensitivity: Tensor, share: float) -> Tensor
     metric += (1 - share) * torch.eye(len(sensitivity)).to(sensitivity)
     values, vectors = torch.linalg.eigh(metric)
     root = (vectors * values.sqrt()) @ vectors.mT  # the symmetric root is the one nearest to the identity
-    encoder = (model.backbone.encoder.head.weight.double().mT @ root).square().mean()
-    decoder = (torch.linalg.inv(root) @ model.backbone.decoder.stem.weight.double()).square().mean()
+    backbone = _spectral_backbone(model)
+    encoder = (backbone.encoder.head.weight.double().mT @ root).square().mean()
+    decoder = (torch.linalg.inv(root) @ backbone.decoder.stem.weight.double()).square().mean()
     basis: Tensor = root * (decoder / encoder) ** 0.25
     return basis
 
@@ -97,7 +104,8 @@ def latent_basis(model: CodecModel, sensitivity: Tensor, share: float) -> Tensor
 @torch.no_grad()
 def change_basis(model: CodecModel, basis: Tensor) -> None:
     """Replace a model's latents Z by Z A, A = `basis` (D, D); what it decodes without quantization stays."""
-    encoder, decoder, quantizer = model.backbone.encoder, model.backbone.decoder, model.quantizer
+    backbone, quantizer = _spectral_backbone(model), model.quantizer
+    encoder, decoder = backbone.encoder, backbone.decoder
     inverse = torch.linalg.inv(basis)
     encoder.head.weight.copy_(basis.mT @ encoder.head.weight.double())
     encoder.head.bias.copy_(encoder.head.bias.double() @ basis)

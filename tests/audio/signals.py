@@ -1,16 +1,16 @@
-"""Deterministic signals for the tests of audio input and output, and the environment of their processes."""
+"""Deterministic test signals, and the environment of subprocesses."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
-# So that processes started by the tests find the package from any folder, installed or not.
+# Subprocesses find the package from any folder, installed or not.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def tones(frames: int, channels: int = 1, sample_rate: int = 44100, level: float = 0.4) -> np.ndarray:
-    """Two sines and a little noise, different in every channel. # (frames, channels), float32"""
+    """Two sines with some noise, different in every channel. # (frames, channels), float32"""
     time = np.arange(frames)[:, None] / sample_rate
     pitch = 220 * (1 + np.arange(channels))
     noise = np.random.default_rng(channels).standard_normal((frames, channels))

@@ -1,4 +1,4 @@
-"""Every kind of input: formats, pipes, odd lengths, and what is refused."""
+"""AudioReader: formats, pipes, unusual lengths, and invalid input."""
 
 import io
 import os
@@ -23,7 +23,7 @@ def file_bytes(audio, sample_rate=44100, **how):
 
 
 class Pipe:
-    """The reading end of a real pipe that is fed `data` from a thread."""
+    """The reading end of a pipe to which a thread writes `data`."""
 
     def __init__(self, data: bytes):
         reading, writing = os.pipe()
@@ -105,7 +105,7 @@ def test_formats_from_file_object_and_pipe(tmp_path, how):
 
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "AIFF", "RF64"])
-def test_one_frame_and_none(format):
+def test_files_of_one_frame_and_of_none(format):
     with AudioReader(io.BytesIO(file_bytes(tones(1), format=format))) as reader:
         assert reader.frames == 1 and reader.read().shape == (1, 1)
     if format != "FLAC":  # libsndfile writes no FLAC without a frame
@@ -113,7 +113,7 @@ def test_one_frame_and_none(format):
             assert reader.frames == 0 and list(reader.blocks()) == [] and reader.read().shape == (0, 2)
 
 
-def test_surround():
+def test_six_channels():
     audio = tones(5000, 6)
     for format in ("WAV", "WAVEX", "FLAC"):
         with AudioReader(io.BytesIO(file_bytes(audio, format=format, subtype="PCM_24"))) as reader:
@@ -122,15 +122,15 @@ def test_surround():
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFFFF0, 0x7FFFF000), (36, 0)])
-def test_wav_without_sizes(tmp_path, sizes):
+def test_wav_with_placeholder_sizes(tmp_path, sizes):
     data = file_bytes(tones(20000, 2))
     expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
-    lying = with_sizes(data, *sizes)
-    reader, audio = read_pipe(lying)
+    unsized = with_sizes(data, *sizes)
+    reader, audio = read_pipe(unsized)
     assert reader.frames is None
     np.testing.assert_array_equal(audio, expected)
     path = tmp_path / "crashed recorder.wav"
-    path.write_bytes(lying)
+    path.write_bytes(unsized)
     with AudioReader(path) as reader:
         assert reader.frames == 20000
         np.testing.assert_array_equal(reader.read(), expected)
@@ -148,7 +148,7 @@ def test_chunks_around_the_audio_are_skipped():
     np.testing.assert_array_equal(read_pipe(changed)[1], expected)
 
 
-def test_known_zero_length_with_a_chunk_behind_is_empty():
+def test_wav_of_size_zero_followed_by_a_chunk_is_empty():
     data = file_bytes(tones(0))
     data = data[: data.index(b"data") + 8] + b"LIST" + struct.pack("<I", 4) + b"INFO"
     data = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
@@ -157,7 +157,7 @@ def test_known_zero_length_with_a_chunk_behind_is_empty():
 
 
 def test_standard_input_streams_in_constant_memory():
-    """400 MB through a real pipe: the reader's process must not grow with them."""
+    """Memory does not grow while 400 MB are read from a pipe."""
     program = (
         "import sys, resource\n"
         "from switchcodec_cli.audio import AudioReader\n"
@@ -182,7 +182,7 @@ def test_standard_input_streams_in_constant_memory():
     assert int(grown_mb) < 30
 
 
-def test_regular_file_as_standard_input(tmp_path):
+def test_file_as_standard_input(tmp_path):
     path = tmp_path / "in.flac"
     soundfile.write(path, tones(1000), 16000)
     program = "from switchcodec_cli.audio import AudioReader; r = AudioReader('-'); print(r.frames, r.name)"
@@ -204,7 +204,7 @@ def test_named_pipe(tmp_path):
     thread.join()
 
 
-def test_mp3_of_variable_rate_without_a_length_is_read_to_its_end(tmp_path):
+def test_mp3_of_variable_rate_without_length_is_read_to_its_end(tmp_path):
     quiet, loud = (
         tones(44100 * 4, 2, level=1e-4),
         np.random.default_rng(0).standard_normal((44100 * 8, 2)) * 0.2,
@@ -216,9 +216,9 @@ def test_mp3_of_variable_rate_without_a_length_is_read_to_its_end(tmp_path):
         file.write(np.concatenate([quiet, loud.astype(np.float32)]))
     data = path.read_bytes()
     assert b"Xing" in data[:200]
-    bare = data[data.index(data[:2], 200) :]  # without the first frame, the one that holds the length
+    bare = data[data.index(data[:2], 200) :]  # without the first frame, which states the length
     with soundfile.SoundFile(io.BytesIO(bare)) as file:
-        assert file.frames < 44100 * 10  # what libsndfile would have left of twelve seconds
+        assert file.frames < 44100 * 10  # the estimate of libsndfile for twelve seconds
     for source in (io.BytesIO(bare), io.BytesIO(b"ID3\4\0\0\0\0\1\0" + bytes(128) + bare)):
         with AudioReader(source) as reader:
             assert reader.frames is None
@@ -228,27 +228,27 @@ def test_mp3_of_variable_rate_without_a_length_is_read_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "AIFF", "AU", "W64", "RF64", "MP3"])
-def test_cut_short_is_an_error(tmp_path, format, capfd):
-    path = tmp_path / f"cut.{format.lower()}"
+def test_truncated_file_is_an_error(tmp_path, format, capfd):
+    path = tmp_path / f"truncated.{format.lower()}"
     data = file_bytes(tones(100000, 2), format=format)
     path.write_bytes(data[: len(data) * 6 // 10])
-    with pytest.raises(BadInputError, match="cut short") as caught, AudioReader(path) as reader:
+    with pytest.raises(BadInputError, match="truncated") as caught, AudioReader(path) as reader:
         for _ in reader.blocks():
             pass
     assert "\n" not in str(caught.value)
 
 
-def test_wav_cut_short_on_a_pipe():
+def test_truncated_wav_on_a_pipe_is_an_error():
     data = file_bytes(tones(100000, 2))
     with pytest.raises(BadInputError, match=r"states 2.27 s, the audio ends after 1.13 s"):
         read_pipe(data[: len(data) // 2])
 
 
-def test_damaged_flac_names_the_time():
+def test_time_of_damage_is_reported():
     data = bytearray(file_bytes(tones(441000), format="FLAC"))
     data[len(data) // 2 : len(data) // 2 + 200] = b"\x55" * 200
     with (
-        pytest.raises(BadInputError, match=r"damaged or cut short after [345]\.\d\d s"),
+        pytest.raises(BadInputError, match=r"damaged or truncated after [345]\.\d\d s"),
         AudioReader(io.BytesIO(data)) as reader,
     ):
         list(reader.blocks(1024))
@@ -257,7 +257,7 @@ def test_damaged_flac_names_the_time():
 @pytest.mark.parametrize(
     "value, word", [(np.nan, "not a number"), (np.inf, "infinite"), (-np.inf, "infinite")]
 )
-def test_values_that_are_no_numbers(tmp_path, value, word):
+def test_values_that_are_not_finite_are_refused(tmp_path, value, word):
     audio = tones(44100, 2)
     audio[33075, 1] = value
     for how in ({"subtype": "FLOAT"}, {"format": "CAF", "subtype": "DOUBLE"}):
@@ -266,7 +266,7 @@ def test_values_that_are_no_numbers(tmp_path, value, word):
             read_pipe(data, 1000)
 
 
-def test_double_beyond_float_is_refused():
+def test_double_beyond_the_range_of_float_is_refused():
     with pytest.raises(BadInputError, match="infinite"):
         AudioReader(io.BytesIO(file_bytes(np.array([0.0, 1e300]), subtype="DOUBLE"))).read()
 
@@ -275,20 +275,34 @@ def test_double_beyond_float_is_refused():
     "content, message",
     [
         (b"", "the file is empty"),
-        (b"hello, this is a text file, no audio at all" * 9, "not audio"),
-        (bytes(100), "not audio"),
-        (b"RIFF\0\0\0\0WAVE", "cut off"),
-        (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0", "cut off"),
-        (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "does not say what"),
+        (b"hello, this is a text file without any audio" * 9, "not a supported audio file"),
+        (bytes(100), "not a supported audio file"),
+        (b"RIFF\0\0\0\0WAVE", "truncated WAV header"),
+        (b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0", "truncated WAV header"),
+        (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "no 'fmt ' chunk"),
         (b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0\1\0", "too short"),
-        (b"RIFF\0\0\0\0WAVE" + b"junk\xff\xff\xff\xff" + bytes(50), "cut off"),
+        (b"RIFF\0\0\0\0WAVE" + b"junk\xff\xff\xff\xff" + bytes(50), "truncated WAV header"),
         (file_bytes(tones(9)).replace(struct.pack("<I", 44100), bytes(4), 1), "0 Hz"),
         (file_bytes(tones(9), 500), "500 Hz is outside"),
-        (file_bytes(tones(9), format="FLAC")[:30], "not audio"),
-        (file_bytes(tones(9), format="OGG")[:60], "not audio"),
+        (file_bytes(tones(9), format="FLAC")[:30], "not a supported audio file"),
+        (file_bytes(tones(9), format="OGG")[:60], "not a supported audio file"),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "zeros",
+        "WAV without chunks",
+        "WAV without content of fmt",
+        "WAV without fmt",
+        "WAV with short fmt",
+        "WAV with a chunk beyond the end",
+        "WAV of 0 Hz",
+        "WAV of 500 Hz",
+        "truncated FLAC",
+        "truncated OGG",
     ],
 )
-def test_no_audio(tmp_path, content, message):
+def test_invalid_files_are_refused(tmp_path, content, message):
     path = tmp_path / "bad.wav"
     path.write_bytes(content)
     with pytest.raises(BadInputError, match=message) as caught:
@@ -299,7 +313,7 @@ def test_no_audio(tmp_path, content, message):
             read_pipe(content)
 
 
-def test_paths_that_cannot_be_read(tmp_path):
+def test_invalid_paths_are_refused(tmp_path):
     for path, message in [
         ("", "empty"),
         (tmp_path, "is a folder"),
@@ -314,12 +328,12 @@ def test_paths_that_cannot_be_read(tmp_path):
     raw.write_bytes(bytes(1000))
     with pytest.raises(BadInputError, match="raw audio"):
         AudioReader(raw)
-    with pytest.raises(BadInputError, match="nothing came in"):
+    with pytest.raises(BadInputError, match="the input is empty"):
         read_pipe(b"")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(tmp_path):
+def test_unreadable_file_is_refused(tmp_path):
     path = tmp_path / "secret.wav"
     path.write_bytes(file_bytes(tones(9)))
     path.chmod(0)
@@ -327,7 +341,7 @@ def test_no_permission(tmp_path):
         AudioReader(path)
 
 
-def test_every_truncation_and_flip_of_a_wav_header_is_an_answer_or_an_error():
+def test_corrupt_wav_headers_raise_only_bad_input_error():
     data = file_bytes(tones(4, 2), format="WAVEX")
     for cut in range(len(data)):
         with pytest.raises(BadInputError):

@@ -1,4 +1,4 @@
-"""Every kind of output, its exactness, and that failures leave nothing behind."""
+"""AudioWriter: formats, exactness, pipes, and clean-up after failures."""
 
 import io
 import os
@@ -11,12 +11,12 @@ import soundfile
 from signals import ENVIRONMENT, tones
 
 from switchcodec_cli.audio import AudioReader, AudioWriter
-from switchcodec_cli.audio.wav import build_header, decode_samples
+from switchcodec_cli.audio.wav import SampleFormat, build_header, decode_samples
 from switchcodec_cli.errors import SwcError, UsageError
 
 
-def write(target, audio, sample_rate=44100, **how):
-    with AudioWriter(target, sample_rate, audio.shape[1], **how) as writer:
+def write(output, audio, sample_rate=44100, **how):
+    with AudioWriter(output, sample_rate, audio.shape[1], **how) as writer:
         for start in range(0, len(audio), 3000):
             writer.write(audio[start : start + 3000])
 
@@ -24,9 +24,9 @@ def write(target, audio, sample_rate=44100, **how):
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "au", "caf", "w64"])
 @pytest.mark.parametrize("subtype, step", [("PCM_16", 2**-15), ("PCM_24", 2**-23), ("FLOAT", 0)])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_lossless(tmp_path, suffix, subtype, step, channels):
+def test_lossless_formats(tmp_path, suffix, subtype, step, channels):
     if suffix == "flac" and subtype == "FLOAT":
-        with pytest.raises(UsageError, match=r"FLAC cannot hold FLOAT; it can hold .*PCM_24"):
+        with pytest.raises(UsageError, match=r"FLAC does not support FLOAT, only .*PCM_24"):
             AudioWriter(tmp_path / "x.flac", 44100, 1, "FLOAT")
         return
     path, audio = tmp_path / f"out.{suffix}", tones(10001, channels)
@@ -38,8 +38,8 @@ def test_lossless(tmp_path, suffix, subtype, step, channels):
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_sixteen_bits_in_are_sixteen_bits_out(tmp_path):
-    """All 65536 values, through every integer container."""
+def test_samples_of_16_bits_are_unchanged(tmp_path):
+    """All 65536 values, in every format."""
     every = np.arange(-32768, 32768).astype(np.int16)
     soundfile.write(tmp_path / "in.wav", every, 44100)
     audio = AudioReader(tmp_path / "in.wav").read()
@@ -70,7 +70,7 @@ def test_clipping_and_rounding():
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "opus", "mp3"])
-def test_lossy(tmp_path, suffix):
+def test_lossy_formats(tmp_path, suffix):
     path, audio = tmp_path / f"out.{suffix}", tones(96000, 2, 48000)
     write(path, 4 * audio, 48000)  # far over full scale
     back, rate = soundfile.read(path)
@@ -78,7 +78,7 @@ def test_lossy(tmp_path, suffix):
     assert np.corrcoef(back[:90000, 0], audio[:90000, 0].clip(-0.25, 0.25))[0, 1] > 0.95
 
 
-def test_no_frames_and_one(tmp_path):
+def test_files_of_one_frame_and_of_none(tmp_path):
     for suffix in ("wav", "flac", "ogg", "aiff", "raw"):
         for frames in (0, 1):
             write(tmp_path / f"{frames}.{suffix}", tones(frames))
@@ -88,29 +88,30 @@ def test_no_frames_and_one(tmp_path):
 
 
 @pytest.mark.parametrize("announced", [None, 5001])
-def test_odd_sizes_are_padded(announced):
+def test_wav_of_odd_size_is_padded(announced):
     buffer = io.BytesIO()
     write(buffer, tones(5001), subtype="PCM_24", frames=announced)
     data = buffer.getvalue()
     assert len(data) % 2 == 0 and int.from_bytes(data[4:8], "little") == len(data) - 8
     buffer.seek(0)
     assert soundfile.info(buffer).frames == 5001
-    assert (data[36:40] == b"data") == (announced is not None)  # known length: the plain 44-byte header
+    assert (data[36:40] == b"data") == (
+        announced is not None
+    )  # with a known length the plain header of 44 bytes
 
 
-def test_beyond_four_gigabytes_is_rf64(tmp_path):
+def test_wav_beyond_4_gib_is_rf64(tmp_path):
     path, frames = tmp_path / "large.wav", 1_200_000_000
-    with open(path, "wb") as file:  # sparse: takes no room
-        header = build_header(44100, 2, "PCM_16", frames)
+    with open(path, "wb") as file:  # a sparse file
+        header = build_header(SampleFormat(44100, 2, "PCM_16"), frames)
         file.write(header)
         file.truncate(len(header) + frames * 4)
     info = soundfile.info(path)
     assert (info.format, info.frames) == ("RF64", frames)
     with AudioReader(path) as reader:
         assert reader.frames == frames and len(next(reader.blocks(1000))) == 1000
-    assert len(build_header(8000, 1, "FLOAT", None, True)) == len(
-        build_header(8000, 1, "FLOAT", 1 << 33, True)
-    )
+    samples = SampleFormat(8000, 1, "FLOAT")
+    assert len(build_header(samples, None, True)) == len(build_header(samples, 1 << 33, True))
 
 
 def run_piped(program: str, **how) -> subprocess.CompletedProcess:
@@ -158,8 +159,8 @@ def test_full_disk_and_closed_pipe():
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "raw"])
-def test_full_disk_leaves_nothing(tmp_path, suffix):
-    """A limit on the size of files stands in for a full disk: the same calls fail in the same way."""
+def test_full_disk_leaves_no_file(tmp_path, suffix):
+    """A limit on the file size makes the same calls fail as a full disk."""
     pytest.importorskip("resource")
     program = (
         "import resource\n"
@@ -174,7 +175,7 @@ def test_full_disk_leaves_nothing(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "raw"])
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
-def test_failures_leave_the_old_file(tmp_path, suffix, failure):
+def test_existing_file_is_unchanged_after_a_failure(tmp_path, suffix, failure):
     path = tmp_path / f"out.{suffix}"
     path.write_bytes(b"old")
     with pytest.raises(UsageError, match="exists already"):
@@ -187,13 +188,13 @@ def test_failures_leave_the_old_file(tmp_path, suffix, failure):
     assert path.read_bytes() != b"old" and os.listdir(tmp_path) == [path.name]
 
 
-def test_what_cannot_be_written(tmp_path):
+def test_unsupported_outputs_are_refused(tmp_path):
     for name, how, kind, message in [
-        ("a.xyz", {}, UsageError, r"suffix '\.xyz'; known: .*\.flac"),
+        ("a.xyz", {}, UsageError, r"unknown audio format '\.xyz'; supported are .*\.flac"),
         ("a", {}, UsageError, "no suffix"),
-        ("a.wav", {"subtype": "VORBIS"}, UsageError, "WAV cannot hold VORBIS"),
-        ("a.mp3", {"sample_rate": 96000}, UsageError, "cannot hold 96000 Hz"),
-        ("a.opus", {"sample_rate": 44100}, UsageError, "OPUS cannot hold 44100 Hz, only 8000"),
+        ("a.wav", {"subtype": "VORBIS"}, UsageError, "WAV does not support VORBIS"),
+        ("a.mp3", {"sample_rate": 96000}, UsageError, "does not support 96000 Hz"),
+        ("a.opus", {"sample_rate": 44100}, UsageError, "OPUS does not support 44100 Hz, only 8000"),
         ("missing/a.wav", {}, SwcError, "no such file"),
         ("missing/a.flac", {}, SwcError, "no such file"),
     ]:

@@ -1,4 +1,4 @@
-"""Throw-away weights, streams made with them, and ways to call the command line."""
+"""Small random weights, streams encoded with them, and ways to call the command line."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def other_weights(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path, monkeypatch):
-    """Every test works in a folder of its own, with names relative to it."""
+    """Run every test in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
 
 def sound(seconds: float, channels: int = 1, rate: int = RATE) -> np.ndarray:
-    """A gliding tone with noise, different in every channel. # (frames, channels)"""
+    """A rising tone with noise, different in every channel. # (frames, channels)"""
     time = np.arange(round(seconds * rate))[:, None] / rate
     tone = np.sin(2 * np.pi * (220 + 30 * np.arange(channels)) * time * (1 + 0.1 * time))
     noise = np.random.default_rng(channels).standard_normal(tone.shape)
@@ -68,10 +68,10 @@ def write_sound(name: str, seconds: float = 1.5, channels: int = 1, rate: int = 
 
 @pytest.fixture(scope="session")
 def swc(weights):
-    """Call a command in this process; encode, decode and eval get the throw-away weights."""
+    """Call a command in this process; encode, decode and eval use the random weights."""
     try:
         runner = CliRunner(mix_stderr=False)
-    except TypeError:  # newer versions of click always keep them apart
+    except TypeError:  # from click 8.2 on they are always separate
         runner = CliRunner()
 
     def run(*arguments, code: int | None = 0, input: bytes | None = None, own_weights: bool = True):
@@ -97,7 +97,7 @@ def swc(weights):
 
 @pytest.fixture(scope="session")
 def process():
-    """Start the command line as a process of its own."""
+    """Start the command line in a process of its own."""
 
     def start(*arguments, **options) -> subprocess.Popen:
         folder = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def process():
 
 @pytest.fixture(scope="session")
 def stream(swc, weights, tmp_path_factory) -> bytes:
-    """A stream of 4.2 seconds, stereo, five windows."""
+    """A stereo stream of 4.2 seconds, which is five windows."""
     folder = tmp_path_factory.mktemp("stream")
     path = folder / "in.wav"
     soundfile.write(path, sound(4.2, 2), RATE)
@@ -122,5 +122,5 @@ def stream(swc, weights, tmp_path_factory) -> bytes:
 
 @pytest.fixture
 def files() -> SimpleNamespace:
-    """Helpers to make sound files."""
+    """Functions that create audio files."""
     return SimpleNamespace(sound=sound, write=write_sound)

@@ -1,4 +1,4 @@
-"""Several files: where outputs go, what is skipped, what a bad one does to the others, and failing disks."""
+"""Encoding and decoding of several files: outputs, skipped files, errors, and full disks."""
 
 import os
 import resource
@@ -13,7 +13,7 @@ from switchcodec_cli.api import Codec
 
 
 def tree(folder="."):
-    """All files below a folder, as relative names."""
+    """Relative paths of all files in a folder."""
     return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
 
@@ -24,10 +24,10 @@ def recordings(files):
     files.write("in/sub/deep/C.WAV", 0.4)
     files.write("in/.hidden/d.wav", 0.1)
     files.write("in/sub/._b.wav", 0.1)
-    Path("in/notes.txt").write_text("no audio")
+    Path("in/notes.txt").write_text("not audio")
 
 
-def test_a_tree_is_mirrored_both_ways(swc, recordings):
+def test_folder_trees_are_mirrored(swc, recordings):
     before = {name: Path("in", name).read_bytes() for name in tree("in")}
     records = swc("encode", "in", "-o", "out", "--json").records
     assert tree("out") == ["a.swc", "sub/b.swc", "sub/deep/C.swc"]
@@ -38,15 +38,15 @@ def test_a_tree_is_mirrored_both_ways(swc, recordings):
     assert {name: Path("in", name).read_bytes() for name in tree("in")} == before
 
 
-def test_one_model_load_for_all(swc, recordings, monkeypatch):
+def test_model_is_loaded_once(swc, recordings, monkeypatch):
     loads, load = [], Codec.load
     monkeypatch.setattr(Codec, "load", lambda *arguments: loads.append(1) or load(*arguments))
     swc("encode", "in", "-o", "out")
     assert len(loads) == 1
 
 
-def test_a_bad_file_is_reported_and_the_rest_done(swc, recordings):
-    Path("in/sub/bad.wav").write_bytes(b"RIFF and then nothing")
+def test_errors_are_reported_and_other_files_encoded(swc, recordings):
+    Path("in/sub/bad.wav").write_bytes(b"RIFF without anything else")
     shutil.copy("in/a.wav", "in/sub/cut.wav")
     os.truncate("in/sub/cut.wav", 20000)
     result = swc("encode", "in", "-o", "out", "--json", code=1)
@@ -57,7 +57,7 @@ def test_a_bad_file_is_reported_and_the_rest_done(swc, recordings):
     assert "3 encoded, 2 failed" in result.err
 
 
-def test_a_rerun_resumes(swc, recordings):
+def test_files_that_are_up_to_date_are_skipped(swc, recordings):
     swc("encode", "in", "-o", "out")
     os.remove("out/sub/b.swc")
     kept = Path("out/a.swc").stat().st_mtime_ns
@@ -68,7 +68,7 @@ def test_a_rerun_resumes(swc, recordings):
         "out/sub/b.swc": "encoded",
         "out/sub/deep/C.swc": "skipped",
     }
-    assert "1 encoded, 2 done before" in result.err
+    assert "1 encoded, 2 up to date" in result.err
     assert Path("out/a.swc").stat().st_mtime_ns == kept
     swc("decode", "out", "-o", "back")
     os.remove("back/a.wav")
@@ -76,7 +76,7 @@ def test_a_rerun_resumes(swc, recordings):
     assert [record["status"] for record in result.records] == ["decoded", "skipped", "skipped"]
 
 
-def test_outputs_that_are_something_else_are_kept_and_reported(swc, files):
+def test_existing_outputs_that_differ_are_errors(swc, files):
     files.write("in/a.wav", 0.4)
     swc("encode", "in")
     assert "other settings" in swc("encode", "in", "--kbps", "8", code=1).err
@@ -92,11 +92,11 @@ def test_outputs_that_are_something_else_are_kept_and_reported(swc, files):
     assert "older" in swc("encode", "in", code=1).err
     files.write("in/a.wav", 0.5)
     assert "other audio" in swc("encode", "in", code=1).err
-    Path("in/a.wav").write_text("no audio")
+    Path("in/a.wav").write_text("not audio")
     assert "not readable" in swc("decode", "in", code=1).err
 
 
-def test_a_single_output_is_never_overwritten_unasked(swc, files, stream):
+def test_existing_output_is_overwritten_only_with_force(swc, files, stream):
     files.write("a.wav", 0.2)
     Path("a.swc").write_bytes(stream)
     assert "a.swc: exists already (use --force" in swc("encode", "a.wav", code=2).err
@@ -106,7 +106,7 @@ def test_a_single_output_is_never_overwritten_unasked(swc, files, stream):
     assert Path("a.swc").read_bytes() != stream
 
 
-def test_no_output_replaces_an_input(swc, files):
+def test_output_never_replaces_an_input(swc, files):
     files.write("a.wav", 0.2)
     before = Path("a.wav").read_bytes()
     os.rename("a.wav", "a.swc")
@@ -116,11 +116,11 @@ def test_no_output_replaces_an_input(swc, files):
     assert Path("a.swc").read_bytes() == before
 
 
-def test_two_inputs_that_lead_to_one_output(swc, files):
+def test_inputs_with_the_same_output(swc, files):
     files.write("in/a.wav", 0.2)
     files.write("in/a.flac", 0.2)
     result = swc("encode", "in", code=1)
-    assert "in/a.wav: its output in/a.swc is that of in/a.flac, too" in result.err
+    assert "in/a.wav: its output in/a.swc is also that of in/a.flac" in result.err
     assert Path("in/a.swc").exists()
 
 
@@ -132,7 +132,7 @@ def test_several_folders_keep_their_names(swc, files):
     assert tree("out") == ["single.swc", "x/a.swc", "y/a.swc"]
 
 
-def test_patterns_in_quotes(swc, files):
+def test_glob_patterns(swc, files):
     files.write("x/one/a1.wav", 0.2)
     files.write("x/two/a2.wav", 0.2)
     files.write("x/two/b.wav", 0.2)
@@ -144,7 +144,7 @@ def test_patterns_in_quotes(swc, files):
     assert Path("take [1].swc").exists()
 
 
-def test_where_outputs_may_go(swc, files):
+def test_output_paths(swc, files):
     files.write("a.wav", 0.2)
     files.write("b.wav", 0.2)
     assert "write there/" in swc("encode", "a.wav", "-o", "there", code=2).err
@@ -171,10 +171,10 @@ def test_missing_and_empty_inputs(swc, files):
     assert not Path("void.swc").exists()
 
 
-def test_files_and_folders_without_permission(swc, files):
+def test_missing_permissions(swc, files):
     files.write("a.wav", 0.2).chmod(0)
     if os.access("a.wav", os.R_OK):
-        pytest.skip("this user, root perhaps, may read everything")
+        pytest.skip("this user may read all files")
     assert "permission" in swc("encode", "a.wav", code=3).err
     files.write("b.wav", 0.2)
     os.mkdir("closed", 0o500)
@@ -203,15 +203,14 @@ def test_full_disk(swc, files, stream):
     assert tree() == ["a.swc", "a.wav"]
 
 
-def test_a_length_that_the_header_understates(swc, files):
-    """An MP3 whose own count of frames is too small is read to its end, and counted."""
+def test_mp3_with_an_understated_length_is_read_to_its_end(swc, files):
     files.write("a.mp3", 3.0)
     whole = len(soundfile.read("a.mp3")[0])
     data = bytearray(Path("a.mp3").read_bytes())
-    mark = max(data.find(b"Xing"), data.find(b"Info"))
-    assert mark > 0 and data[mark + 7] & 1
-    frames = int.from_bytes(data[mark + 8 : mark + 12], "big")
-    data[mark + 8 : mark + 12] = (frames // 2).to_bytes(4, "big")
+    xing = max(data.find(b"Xing"), data.find(b"Info"))
+    assert xing > 0 and data[xing + 7] & 1
+    frames = int.from_bytes(data[xing + 8 : xing + 12], "big")
+    data[xing + 8 : xing + 12] = (frames // 2).to_bytes(4, "big")
     Path("a.mp3").write_bytes(data)
     record = swc("encode", "a.mp3", "--json").records[0]
     read = record["seconds"] * record["sample_rate"]
@@ -221,12 +220,12 @@ def test_a_length_that_the_header_understates(swc, files):
     assert soundfile.info("b.wav").frames == read
 
 
-def test_names_that_are_no_text(swc, files):
+def test_file_names_that_are_not_valid_text(swc, files):
     name = os.fsdecode(b"caf\xe9.wav")
     try:
         files.write("plain.wav", 0.2).rename(name)
     except OSError:
-        pytest.skip("this file system takes only names that are text")
+        pytest.skip("this file system requires names in UTF-8")
     swc("encode", name, "--json")
     assert Path(os.fsdecode(b"caf\xe9.swc")).exists()
     Path("a\x1b[31m.swc").write_bytes(b"bad")
@@ -234,8 +233,7 @@ def test_names_that_are_no_text(swc, files):
     assert "\x1b" not in result.out + result.err
 
 
-def test_sources_of_other_shapes_are_read_whole(swc, files):
-    """A WAV that says it is longer than any file, as programs write it into a pipe."""
+def test_wav_with_a_placeholder_size_is_read_to_its_end(swc, files):
     data = bytearray(files.write("a.wav", 1.0).read_bytes())
     at = data.find(b"data") + 4
     data[at : at + 4] = b"\xff" * 4

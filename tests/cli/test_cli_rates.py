@@ -1,4 +1,4 @@
-"""`encode --abr`, `--vbr`, `--max-kbps` and `--effort`: files, pipes, and requests that contradict."""
+"""The options --abr, --vbr, --max-kbps and --effort of `swc encode`."""
 
 import io
 from pathlib import Path
@@ -12,16 +12,16 @@ from switchcodec_cli.bitstream import RateMode, StreamReader
 GOLDEN = Path(__file__).parents[1] / "golden" / "spectral.safetensors"
 
 
-def patches() -> np.ndarray:
-    """Loud, silent and faint seconds."""
+def varying_sound() -> np.ndarray:
+    """Loud, silent and quiet sections."""
     random = np.random.default_rng(0)
     levels = np.repeat([0.3, 0.0, 0.01, 0.2], 44100 * 3 // 2)
     return (levels * random.standard_normal(len(levels)).cumsum() / 300).clip(-1, 1).astype(np.float32)
 
 
-def test_an_average_rate_on_a_pipe_is_that_on_a_file(swc):
+def test_average_rate_of_a_short_pipe_equals_that_of_a_file(swc):
     buffer = io.BytesIO()
-    soundfile.write(buffer, patches(), 44100, format="WAV")
+    soundfile.write(buffer, varying_sound(), 44100, format="WAV")
     with open("a.wav", "wb") as file:
         file.write(buffer.getvalue())
     swc("encode", "a.wav", "--abr", "2", "--quiet")
@@ -34,9 +34,9 @@ def test_an_average_rate_on_a_pipe_is_that_on_a_file(swc):
     assert list(StreamReader(io.BytesIO(piped)).windows()) == list(StreamReader(io.BytesIO(kept)).windows())
 
 
-def test_info_shows_how_bits_vary(swc):
-    soundfile.write("a.wav", patches(), 44100)
-    # throw-away weights gain nothing by experts; these do
+def test_info_of_a_variable_rate(swc):
+    soundfile.write("a.wav", varying_sound(), 44100)
+    # with random weights experts do not improve the quality, with these they do
     swc("encode", "a.wav", "--vbr", "6", "--effort", "0", "--quiet", "--weights", GOLDEN)
     (record,) = swc("info", "a.swc", "--windows", "--json").records
     assert record["rate_mode"] == "quality" and record["experts_per_window"] is None
@@ -50,7 +50,7 @@ def test_info_shows_how_bits_vary(swc):
 
 
 @pytest.mark.parametrize(
-    ("options", "way_out"),
+    ("options", "hint"),
     [
         (("--abr", "2", "--experts", "1"), "give one of them"),
         (("--abr", "2", "--vbr", "1", "--kbps", "2"), "give one of them"),
@@ -60,8 +60,8 @@ def test_info_shows_how_bits_vary(swc):
         (("--effort", "4"), "0<=x<=3"),
     ],
 )
-def test_contradictions_name_the_way_out(swc, files, options, way_out):
+def test_invalid_rates_are_reported_with_a_hint(swc, files, options, hint):
     files.write("a.wav", 0.2)
     result = swc("encode", "a.wav", "b.swc", *options, code=2)
-    assert way_out in result.err and len(result.err.splitlines()) <= 4
+    assert hint in result.err and len(result.err.splitlines()) <= 4
     assert not list(Path().glob("*.swc*"))

@@ -1,4 +1,4 @@
-"""`info`, `verify`, `weights`, `eval`, `train`, `completion`, and the help of all commands."""
+"""The commands info, verify, weights, eval, train and completion, and the help of all commands."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ COMMANDS = {
 }
 
 
-def test_info_adds_up(swc, stream):
+def test_info_json(swc, stream):
     Path("a.swc").write_bytes(stream)
     record = swc("info", "a.swc", "--json", "--windows").records[0]
     bits = record["bits"]
@@ -38,7 +38,7 @@ def test_info_adds_up(swc, stream):
     assert sum(used) == 5 * record["experts_per_window"]
 
 
-def test_info_for_people(swc, stream):
+def test_info_text(swc, stream):
     Path("a.swc").write_bytes(stream)
     text = swc("info", "a.swc", "--windows").out
     for part in ("4.20 s", "stereo (left and right)", "payload", "title = A test", "nominal 5.33 kbps"):
@@ -84,7 +84,7 @@ def test_info_plot_without_matplotlib(swc, stream, monkeypatch):
     assert "switchcodec-cli[plot]" in swc("info", "a.swc", "--plot", "a.png", code=2).err
 
 
-def test_verify_lists_all_damage(swc, stream):
+def test_verify(swc, stream):
     damaged = bytearray(stream)
     start, step = len(stream) - 200, len(stream) // 5
     damaged[start] ^= 1
@@ -93,13 +93,13 @@ def test_verify_lists_all_damage(swc, stream):
     Path("good.swc").write_bytes(stream)
     result = swc("verify", "bad.swc", "good.swc", code=3)
     assert result.out.count("bad.swc: window") == 2
-    assert "good.swc: fine (5 windows, 4.20 s)" in result.out
+    assert "good.swc: OK (5 windows, 4.20 s)" in result.out
     records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=3).records
     by_name = {record["file"]: record for record in records}
     assert by_name["good.swc"]["ok"] and not by_name["missing.swc"]["ok"]
     assert len(by_name["bad.swc"]["problems"]) == by_name["bad.swc"]["damaged"] == 2
     assert swc("verify", "good.swc", "--quiet").out == ""
-    assert "fine" in swc("verify", "-", input=stream).out
+    assert "OK" in swc("verify", "-", input=stream).out
 
 
 def test_weights(swc, weights):
@@ -171,14 +171,14 @@ def test_train_and_resume(swc, files):
     first = swc("train", "data", "--run", "one", "--config", "tiny.toml", *budget)
     assert "weights in one/weights.safetensors after 3 steps" in first.out and "one/log.csv" in first.out
     second = swc("train", "data", "--run", "two", "--resume", "one/weights.safetensors", *budget)
-    assert "decoding" in first.out and "decoding" not in second.out  # the cache is still right
+    assert "decoding" in first.out and "decoding" not in second.out  # the cache is current
     files.write("c.wav", 0.5)
     swc("encode", "c.wav", "--weights", "two/weights.safetensors")
     history = load_weights(Path("two/weights.safetensors"))[2]["history"]
     assert [run["steps"] for run in history] == [3, 3]
 
 
-def test_train_says_what_is_missing(swc):
+def test_invalid_arguments_of_train(swc):
     assert "--minutes or --steps" in swc("train", ".", "--run", "run", code=2).err
     assert "no such folder" in swc("train", "nothing", "--run", "run", "--steps", "1", code=2).err
     Path("bad.toml").write_text("[model]\nlayers = 3\n")
@@ -191,7 +191,7 @@ def test_completion(swc, shell):
     assert "_SWC_COMPLETE" in swc("completion", shell).out
 
 
-def test_help_mentions_every_option_and_works_out_of_the_examples(swc):
+def test_help_lists_all_options_and_its_examples_are_valid(swc):
     for name, command in COMMANDS.items():
         text = swc(*name.split(), "--help").out
         assert command.help.split("\n")[0] in " ".join(text.split())
@@ -199,8 +199,8 @@ def test_help_mentions_every_option_and_works_out_of_the_examples(swc):
             if isinstance(parameter, click.Option):
                 assert parameter.help, (name, parameter.name)
                 assert all(option in text for option in parameter.opts), (name, parameter.opts)
-        for example, meaning in getattr(command, "examples", ()):
-            assert meaning.split()[0] in text
+        for example, description in getattr(command, "examples", ()):
+            assert description.split()[0] in text
             words = shlex.split(example.replace("|", " | ").replace("$(", "").replace(">", "| "))
             start = words.index("swc") if "swc" in words else words.index("swc completion bash)")
             call = words[start].rstrip(")").split() + words[start + 1 :]
@@ -213,7 +213,7 @@ def test_help_mentions_every_option_and_works_out_of_the_examples(swc):
 
 def test_help_documents_exit_codes_and_commands(swc):
     text = swc("--help").out
-    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "130 ", "141 "):
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "130 ", "141 ", "143 "):
         assert f"\n  {code}" in text
     assert all(f"\n  {name} " in text for name in cli.commands)
     assert swc(code=2).out == text
@@ -232,7 +232,7 @@ def test_usage_errors_are_one_line(swc):
         assert result.err.startswith("swc: error: ") and result.err.count("\n") == 1, words
 
 
-def test_debug_shows_where_an_error_comes_from(weights):
+def test_debug_prints_the_traceback(weights):
     from click.testing import CliRunner
 
     for words in (["--debug", "verify-nothing"], ["decode", "nothing.swc", "--debug"]):

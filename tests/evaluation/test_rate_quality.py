@@ -11,7 +11,7 @@ from rich.console import Console
 
 from switchcodec_cli.encoder import EncoderSettings
 from switchcodec_cli.errors import BadInputError, UsageError
-from switchcodec_cli.evaluation import Point, find_audio_files, plot_rate_quality, rate_quality, sweep_points
+from switchcodec_cli.evaluation import Point, find_audio_files, rate_quality, sweep_points
 
 
 class Opus:
@@ -136,9 +136,6 @@ def test_several_curves(folder):
     console = Console(width=120, file=io.StringIO())
     console.print(result.table())
     assert "curve" in console.file.getvalue() and "Q 3" in console.file.getvalue()
-    pytest.importorskip("matplotlib")
-    plot_rate_quality(result, folder / "curves.svg")
-    assert b"<svg" in (folder / "curves.svg").read_bytes()[:2000]
 
 
 def test_sweep_has_every_effort_and_every_kind_of_rate_control():
@@ -166,21 +163,3 @@ def test_impossible_requests_are_refused(folder, tmp_path):
         folder / "speech" / "one.wav",
         folder / "speech" / "two.flac",
     ]
-
-
-def test_plot_is_written_as_png(folder):
-    pytest.importorskip("matplotlib")
-    result = rate_quality(Opus(), [folder], [12, 32], metrics=METRICS)
-    path = folder / "plot.png"
-    plot_rate_quality(result, path)
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    with pytest.raises(UsageError, match="exists already"):
-        plot_rate_quality(result, path)
-    with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"):
-        plot_rate_quality(result, folder / "plot.doc")
-
-
-def test_plot_without_matplotlib(folder, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(UsageError, match=r"switchcodec-cli\[plot\]"):
-        plot_rate_quality(rate_quality(Opus(), [folder], [12], metrics=["mel"]), folder / "plot.png")

@@ -1,4 +1,4 @@
-"""The benchmark runs, with tiny weights on a second of audio."""
+"""The example benchmark.py, with small weights and one second of audio."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_benchmark_prints_speeds_memory_and_starts():
+def test_benchmark():
     weights = ROOT / "tests" / "golden" / "spectral.safetensors"
     words = ["--minutes", "0.02", "--threads", "1", "--kbps", "4", "--no-peers", "--weights", str(weights)]
     done = subprocess.run(

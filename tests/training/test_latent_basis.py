@@ -117,7 +117,8 @@ def test_resumed_run_applies_the_remaining_share_only(tmp_path):
         torch.testing.assert_close(z_same, z, atol=1e-2, rtol=2e-2)
         assert torch.equal(z_same, z_less)
         assert not torch.allclose(z, z_more, rtol=0.01)
-        decoded = first.ema.model.backbone.log_magnitude(z).exp(), more.model.backbone.log_magnitude(z_more).exp()
+        models = (first.ema.model, z), (more.model, z_more)
+        decoded = [model.backbone.log_magnitude(latents).exp() for model, latents in models]
     torch.testing.assert_close(*decoded, atol=1e-2, rtol=2e-2)
     # the moving averages are those of the new latents
     average = more.codebooks.averages[more.model.quantizer.shared.codebooks[0]]

@@ -102,6 +102,8 @@ class DacDecoder(nn.Module):
 class DacBackbone(Backbone):
     """Strided convolutions on the waveform."""
 
+    encoder: DacEncoder
+    decoder: DacDecoder
     has_band_gains = False
     weight_norm = True
     log_magnitude_frames = 2  # latent frames to either side that an analysis window of four hops reaches
@@ -111,10 +113,9 @@ class DacBackbone(Backbone):
         self.dimension = dimension
         self.hop = prod(config.strides)
         self.output_floor = 1e-5
-        encoder, decoder = DacEncoder(config, dimension), DacDecoder(config, dimension)
-        self.encoder, self.decoder = encoder, decoder
-        self.encoder_context, self.network_context = encoder.context, decoder.context
-        self.log_magnitude_context = decoder.context + self.log_magnitude_frames
+        self.encoder, self.decoder = DacEncoder(config, dimension), DacDecoder(config, dimension)
+        self.encoder_context = self.encoder.context
+        self.log_magnitude_context = self.decoder.context + self.log_magnitude_frames
         self._stft = MagnitudeSTFT(4 * self.hop, self.hop)
 
     @property
@@ -133,7 +134,7 @@ class DacBackbone(Backbone):
 
     def decoder_context(self, phase_iterations: int | None = None) -> int:
         """Latent frames to either side that can influence a frame's audio."""
-        return self.network_context
+        return self.decoder.context
 
     def decoder_stream(
         self,
@@ -157,7 +158,7 @@ class _DacDecoderStream(DecoderStream):
             audio: Tensor = backbone.decoder(latents_and_gains[..., :dimension])
             return audio * latents_and_gains[..., dimension : dimension + 1]
 
-        self._network = ContextStream(samples, backbone.network_context, chunk)
+        self._network = ContextStream(samples, backbone.decoder.context, chunk)
 
     def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
         pieces = self._network.push(torch.cat([z, gains.to(z.dtype)], -1), last)

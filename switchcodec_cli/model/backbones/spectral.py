@@ -109,6 +109,8 @@ class SpectralDecoder(nn.Module):
 class SpectralBackbone(Backbone):
     """Networks on log-magnitudes of the short-time spectrum, and Griffin-Lim for the phases."""
 
+    encoder: SpectralEncoder
+    decoder: SpectralDecoder
     has_band_gains = True
     weight_norm = False
 
@@ -118,10 +120,10 @@ class SpectralBackbone(Backbone):
         self.hop = config.hop_length * config.spectra_per_frame
         self.output_floor = config.output_floor
         self.analysis = LogMagnitudeSTFT(config.window_length, config.hop_length, config.floor)
-        encoder, decoder = SpectralEncoder(config, dimension), SpectralDecoder(config, dimension)
-        self.encoder, self.decoder = encoder, decoder
-        self.encoder_context = encoder.context
-        self.log_magnitude_context = decoder.context
+        self.encoder = SpectralEncoder(config, dimension)
+        self.decoder = SpectralDecoder(config, dimension)
+        self.encoder_context = self.encoder.context
+        self.log_magnitude_context = self.decoder.context
 
     @property
     def stft(self) -> LogMagnitudeSTFT:

@@ -1,4 +1,4 @@
-"""The choice of channels and the gains of down-mixing."""
+"""Choice of channels, and down-mixing."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from switchcodec_cli.audio import choose_channels, mix, mixing_matrix
 from switchcodec_cli.errors import UsageError
 
 
-def test_choice():
+def test_number_of_channels_to_encode():
     assert [choose_channels(count, "auto") for count in (1, 2)] == [1, 2]
     assert [choose_channels(count, "mono") for count in (1, 2, 6)] == [1, 1, 1]
     assert [choose_channels(count, "stereo") for count in (1, 2, 6)] == [2, 2, 2]
@@ -18,18 +18,18 @@ def test_choice():
         choose_channels(2, "quad")
 
 
-def test_surround_gains():
+def test_mixing_5_1_follows_bs_775():
     left, right = mixing_matrix(6, 2).T
     gains = np.array([1, 0, 0.70711, 0, 0.70711, 0])
     np.testing.assert_allclose(left, gains / gains.sum(), atol=1e-5)
     np.testing.assert_allclose(right, left[[1, 0, 2, 3, 5, 4]])
     np.testing.assert_allclose(mixing_matrix(6, 1)[:, 0], (left + right) / 2, atol=1e-7)
-    assert mixing_matrix(6, 1)[2, 0] == mixing_matrix(6, 1).max()  # the voice in the centre is the loudest
+    assert mixing_matrix(6, 1)[2, 0] == mixing_matrix(6, 1).max()  # the centre
 
 
 @pytest.mark.parametrize("channels", range(1, 12))
 @pytest.mark.parametrize("channels_out", [1, 2])
-def test_no_mix_clips_and_no_speaker_but_the_bass_is_lost(channels, channels_out):
+def test_mixing_cannot_clip_and_drops_only_the_lfe_channel(channels, channels_out):
     matrix = mixing_matrix(channels, channels_out)
     assert matrix.shape == (channels, channels_out)
     np.testing.assert_allclose(matrix.sum(axis=0), 1, atol=1e-6)
@@ -38,7 +38,7 @@ def test_no_mix_clips_and_no_speaker_but_the_bass_is_lost(channels, channels_out
     assert silent == ([3] if channels in (6, 7, 8) else [])
 
 
-def test_mix_of_blocks_equals_mix_of_all():
+def test_mixing_does_not_depend_on_the_blocks():
     audio = tones(5000, 6)
     whole = mix(audio, 2)
     np.testing.assert_array_equal(

@@ -1,0 +1,183 @@
+"""Encoding one file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..atomic_io import PIPE
+from ..audio import AudioReader, choose_channels, mix
+from ..bitstream import Header, verify
+from ..encoder import EncoderSettings, SourceFormat
+from ..errors import SwcError
+from .files import create_output_folder, file_size, open_input, open_output
+from .plan import Job
+from .run import FileProgress
+
+if TYPE_CHECKING:
+    from ..api import Codec
+    from ..encoder.rate.control import RateAllocation
+
+
+@dataclass(frozen=True)
+class EncodeRequest:
+    """How files are encoded."""
+
+    settings: EncoderSettings
+    channels: str = "auto"
+    """One of `audio.CHANNEL_MODES`."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """A file that was encoded."""
+
+    job: Job
+    header: Header
+    samples: int
+    """Per channel."""
+    input_bytes: int | None
+    """Size of the input, None for a pipe."""
+    output_bytes: int
+    elapsed: float
+    """In seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio."""
+        return self.samples / self.header.original_rate
+
+    @property
+    def pcm_bytes(self) -> int:
+        """Size of the audio as samples of 16 bits."""
+        return 2 * self.samples * self.header.channels
+
+    @property
+    def kbps(self) -> float | None:
+        """Rate of the whole file; None for empty audio."""
+        return 8e-3 * self.output_bytes / self.seconds if self.samples else None
+
+
+class _LengthDiffers(Exception):
+    """The input contains more samples than its header states."""
+
+
+class FileEncoder:
+    """Encodes files, see `batch.run.Worker`.
+
+    Args:
+        codec: encodes the audio.
+        request: settings for all files.
+        force: overwrite existing outputs.
+
+    Raises:
+        UsageError: the codec does not support the settings.
+    """
+
+    def __init__(self, codec: Codec, request: EncodeRequest, force: bool = False) -> None:
+        request.settings.check(codec.parameters, 1)
+        self._codec, self._request, self._force = codec, request, force
+
+    def run(self, job: Job, progress: FileProgress) -> EncodeResult:
+        """Encode a file block by block. Raises SwcError."""
+        try:
+            return self._encode(job, progress, trust_length=True)
+        except _LengthDiffers:
+            if not os.path.isfile(job.source) or job.output == PIPE:
+                raise SwcError(f"{job.source}: contains more audio than its header states") from None
+            return self._encode(job, progress, trust_length=False)
+
+    def _encode(self, job: Job, progress: FileProgress, trust_length: bool) -> EncodeResult:
+        """Encode a file; `trust_length` writes the length that it states into the header of the stream."""
+        began = time.perf_counter()
+        with AudioReader(job.source) as reader:
+            source = self._source(job, reader, reader.frames if trust_length else None)
+            seconds = None if reader.frames is None else reader.frames / reader.sample_rate
+            create_output_folder(job)
+            allocation = self._first_pass(job, source, progress, seconds)
+            progress.start(reader.name, seconds)
+            with open_output(job.output, self._force) as file:
+                encoder = self._codec.encoder(file, source, self._request.settings, allocation)
+                for block in reader.blocks():
+                    encoder.write(mix(block, source.channels))
+                    progress.advance(len(block) / source.sample_rate)
+                if source.total_samples not in (None, encoder.samples):
+                    raise _LengthDiffers
+                encoder.close()
+        writer = encoder.writer
+        return EncodeResult(
+            job,
+            writer.header,
+            samples=encoder.samples,
+            input_bytes=file_size(job.source),
+            output_bytes=writer.budget.total // 8,
+            elapsed=time.perf_counter() - began,
+        )
+
+    def _source(self, job: Job, reader: AudioReader, total_samples: int | None) -> SourceFormat:
+        channels = choose_channels(reader.channels, self._request.channels, reader.name)
+        dual_mono = channels == 2 and _has_equal_channels(job.source, reader)
+        return SourceFormat(reader.sample_rate, channels, dual_mono, total_samples, self._request.tags)
+
+    def _first_pass(
+        self, job: Job, source: SourceFormat, progress: FileProgress, seconds: float | None
+    ) -> RateAllocation | None:
+        """Allocate an average rate over a whole file; None for other rates and for pipes."""
+        settings = self._request.settings
+        if settings.average_kbps is None or not os.path.isfile(job.source):
+            return None
+        first_pass = self._codec.first_pass(source, settings)
+        progress.start(f"first pass: {job.source}", seconds)
+        with AudioReader(job.source) as reader:
+            for block in reader.blocks():
+                first_pass.write(mix(block, source.channels))
+                progress.advance(len(block) / source.sample_rate)
+        return first_pass.close()
+
+    def difference(self, job: Job) -> str | None:
+        """How an existing stream differs from what `run` would write, see `Worker`. Raises SwcError."""
+        with open_input(job.output) as file:
+            report = verify(file)
+        if not report.ok or report.header is None:
+            return "is damaged"
+        with AudioReader(job.source) as reader:
+            channels = choose_channels(reader.channels, self._request.channels, reader.name)
+            same_audio = (
+                report.header.original_rate == reader.sample_rate
+                and report.header.channels == channels
+                and reader.frames in (None, report.total_samples)
+            )
+        if not same_audio:
+            return f"contains other audio than {job.source}"
+        if not self._has_same_settings(report.header):
+            return "was made with other settings or weights"
+        return None
+
+    def _has_same_settings(self, header: Header) -> bool:
+        """Whether a stream was made with these weights and settings."""
+        codec, settings = self._codec, self._request.settings
+        experts = settings.total_experts(codec.parameters, header.signals)
+        rate = settings.nominal_bits_per_second
+        return (
+            (header.fingerprint, header.parameters) == (codec.fingerprint, codec.parameters)
+            and (header.rate_mode, header.experts_total) == (settings.rate_mode, experts)
+            and (settings.constant or header.nominal_bits_per_second == rate)
+            and dict(header.tags) == dict(self._request.tags)
+        )
+
+
+def _has_equal_channels(source: str, reader: AudioReader) -> bool:
+    """Whether both channels of a stereo signal will be equal.
+
+    A stereo file is read until the channels differ. The channels of a pipe are assumed to differ.
+    """
+    if reader.channels != 2:
+        return reader.channels == 1
+    if not os.path.isfile(source):
+        return False
+    with AudioReader(source) as ahead:
+        return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())

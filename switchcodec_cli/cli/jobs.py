@@ -1,0 +1,72 @@
+"""What the commands `encode` and `decode` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ..atomic_io import PIPE
+from ..batch.plan import Plan
+from ..batch.run import BatchResult, Worker, run_plan
+from ..errors import UsageError
+from .formatting import format_duration, format_size, format_speed
+from .progress import BatchProgress
+
+
+class _Result(Protocol):
+    """The result of a job."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def input_bytes(self) -> int | None: ...
+
+    @property
+    def output_bytes(self) -> int | None: ...
+
+
+Result = TypeVar("Result", bound=_Result)
+
+
+def check_plan(plan: Plan, force: bool, as_json: bool) -> None:
+    """Detect errors before models are loaded. Raises SwcError."""
+    if any(job.output == PIPE for job in plan.jobs):
+        if as_json:
+            raise UsageError("--json and an output of - cannot both use standard output")
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("standard output is a terminal: use a file or a pipe")
+    plan.check(force)
+
+
+def run_jobs(
+    plan: Plan,
+    create_worker: Callable[[], Worker[Result]],
+    progress: BatchProgress[Result],
+    *,
+    force: bool,
+    verb: str,
+) -> int:
+    """Execute a plan and return the exit code; `verb` is used in the summary, such as "encoded"."""
+    with progress:
+        batch = run_plan(plan, create_worker, progress, force)
+        if not plan.is_single:
+            progress.message(_summary(batch, verb))
+    return batch.exit_code
+
+
+def _summary(batch: BatchResult[Result], verb: str) -> str:
+    parts = [f"{len(batch.results)} {verb}"]
+    if batch.skipped:
+        parts.append(f"{batch.skipped} up to date")
+    if batch.failed:
+        parts.append(f"{batch.failed} failed")
+    text = ", ".join(parts)
+    if batch.results:
+        seconds = sum(result.seconds for result in batch.results)
+        before = format_size(sum(result.input_bytes or 0 for result in batch.results))
+        after = format_size(sum(result.output_bytes or 0 for result in batch.results))
+        speed = format_speed(seconds, batch.elapsed)
+        text += f": {format_duration(seconds)} of audio, {before} -> {after}, {speed}"
+    return text

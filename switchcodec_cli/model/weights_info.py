@@ -1,0 +1,102 @@
+"""Reading weights files, their metadata and their fingerprint. Does not import torch.
+
+A weights file is a safetensors file. Its metadata holds the model configuration and the provenance as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ..errors import WeightsError
+from .config import ModelConfig
+
+FORMAT = "switchcodec-1"  # in the metadata of every weights file
+FINGERPRINT_BYTES = 16
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Description of a weights file."""
+
+    config: ModelConfig
+    provenance: dict[str, Any]
+    """Origin of the weights: data, training recipes, commit."""
+    fingerprint: bytes
+    """Identifies the weights; stored in the header of every stream."""
+    parameters: int
+    """Number of values in all tensors."""
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The content of a weights file."""
+
+    info: WeightsInfo
+    tensors: dict[str, np.ndarray]
+
+
+def encode_metadata(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata of a weights file."""
+    return {
+        "format": FORMAT,
+        "config": json.dumps(config.to_dict(), sort_keys=True),
+        "provenance": json.dumps(dict(provenance), sort_keys=True),
+    }
+
+
+def fingerprint(metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> bytes:
+    """The first 16 bytes of a SHA-256 hash of the configuration and all tensors as stored.
+
+    The configuration is hashed as its JSON text, so that new fields with default values do not change the
+    fingerprint of existing files. The provenance is not included.
+    """
+    digest = hashlib.sha256(metadata["config"].encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} torch.{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(np.ascontiguousarray(tensor).data)
+    return digest.digest()[:FINGERPRINT_BYTES]
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """Read a weights file.
+
+    Raises:
+        WeightsError: the file is unreadable, or its metadata is invalid.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise WeightsError(f"{path}: not SwitchCodec weights (format {metadata.get('format')!r})")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        file_bytes = path.stat().st_size
+    except (OSError, SafetensorError, TypeError, AttributeError) as error:  # numpy lacks some data types
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    config, provenance = _decode_metadata(path, metadata)
+    parameters = sum(tensor.size for tensor in tensors.values())
+    info = WeightsInfo(config, provenance, fingerprint(metadata, tensors), parameters, file_bytes)
+    return WeightsFile(info, tensors)
+
+
+def _decode_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfig, dict[str, Any]]:
+    """Configuration and provenance."""
+    try:
+        config = ModelConfig.from_dict(json.loads(metadata["config"]))
+        provenance = json.loads(metadata.get("provenance", "{}"))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: invalid metadata ({error})") from None
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    if not isinstance(provenance, dict):
+        raise WeightsError(f"{path}: invalid metadata (the provenance is not a JSON object)")
+    return config, provenance
