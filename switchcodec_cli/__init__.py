@@ -1,7 +1,7 @@
 """SwitchCodec, a neural audio codec with residual experts vector quantization.
 
-`Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder. All errors are
-subclasses of `SwcError`.
+`Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder. All errors
+are subclasses of `SwcError`.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _start(count: int) -> ThreadPoolExecutor:
 
 
 def _use_one_core() -> None:
-    torch.get_num_threads()  # torch initialises a thread's number at first use, which would undo the next line
+    torch.get_num_threads()  # first use initialises the thread's number, which would undo the next line
     torch.set_num_threads(1)
 
 
