@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
+from ..batch.run import RunOptions
 from ..errors import UsageError
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
@@ -14,12 +15,16 @@ from .jobs import check_plan, run_jobs
 from .options import (
     Command,
     device_option,
+    dry_run_option,
     force_option,
     json_option,
     output_option,
+    parse_selection,
     parse_time,
     phase_iterations_option,
     quiet_option,
+    selection_options,
+    update_option,
     weights_option,
 )
 from .progress import BatchProgress, JobReport
@@ -44,9 +49,8 @@ EXAMPLES = (
 @click.command(cls=Command, examples=EXAMPLES, short_help="Decode .swc files.")
 @click.argument(
     "inputs",
-    metavar="IN.swc... [OUT]",
+    metavar="IN.swc... [OUT|DIR]",
     nargs=-1,
-    required=True,
     type=click.Path(allow_dash=True, readable=False),
 )
 @output_option
@@ -78,9 +82,12 @@ EXAMPLES = (
     help="Replace damaged windows by silence with fades instead of failing.",
 )
 @phase_iterations_option
+@selection_options
 @weights_option
 @device_option
+@update_option
 @force_option
+@dry_run_option
 @json_option
 @quiet_option
 @click.pass_obj
@@ -99,19 +106,26 @@ def decode(
     weights: str | None,
     device: str,
     force: bool,
+    update: bool,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
+    relative_to: str | None,
+    exclude: tuple[str, ...],
+    files_from: str | None,
+    null: bool,
 ) -> int:
     """Decode .swc files into audio files.
 
     IN is a .swc file, a folder (searched for .swc files; the tree is mirrored in DIR), a quoted glob pattern,
     or - for standard input. The suffix of OUT determines the format; standard output is WAV, or raw samples
-    with --raw. By default, outputs are written beside their inputs.
+    with --raw. By default, outputs are written beside their inputs. The last argument is the output if it has
+    the suffix of an audio format or is a folder.
 
     The output has the sample rate, the channels and the exact length of the original. Damaged files are
     errors unless --conceal is given.
     """
-    from ..audio import RAW_SUFFIXES, READABLE_SUFFIXES
+    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES
     from ..batch.decode_job import DecodeRequest
 
     if raw and format_:
@@ -119,10 +133,16 @@ def decode(
     format_ = "raw" if raw else format_
     request = DecodeRequest(start, duration, conceal, phase_iterations, format_, subtype)
     suffix = "." + (format_ or "wav").lower().lstrip(".")
-    plan = plan_jobs(inputs, output, Conversion(STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix))
-    check_plan(plan, force, as_json)
+    selection = parse_selection(
+        inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
+    )
+    conversion = Conversion(
+        STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix, unwritable_suffixes=FFMPEG_SUFFIXES
+    )
+    plan = plan_jobs(inputs, output, conversion, selection)
     for job in plan.jobs[:1]:
         request.check_output(job.output)
+    check_plan(plan, force or update, as_json)
 
     def create_worker() -> FileDecoder:
         from ..api import Codec
@@ -131,9 +151,16 @@ def decode(
         return FileDecoder(Codec.load(weights, device), request, force)
 
     progress = BatchProgress(
-        "decoding", len(plan.jobs), decode_report, quiet=quiet, as_json=as_json, debug=invocation.debug
+        "decoding",
+        len(plan.jobs),
+        decode_report,
+        quiet=quiet,
+        as_json=as_json,
+        debug=invocation.debug,
+        dry_run=dry_run,
+        verb="decoded",
     )
-    return run_jobs(plan, create_worker, progress, force=force, verb="decoded")
+    return run_jobs(plan, create_worker, progress, options=RunOptions(force, update, dry_run), verb="decoded")
 
 
 def decode_report(result: DecodeResult) -> JobReport:
