@@ -13,7 +13,7 @@ from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
 from .files import create_output_folder, file_size, open_input
 from .plan import Job
-from .run import FileProgress
+from .run import Difference, FileProgress, is_stale
 
 if TYPE_CHECKING:
     from ..api import Codec
@@ -110,7 +110,7 @@ class FileDecoder:
                 subtype=request.subtype,
                 format=request.format,
                 frames=frames,
-                force=self._force,
+                force=self._force or job.overwrite,
             ) as writer:
                 for block in decoder.blocks():
                     writer.write(block)
@@ -127,7 +127,7 @@ class FileDecoder:
             elapsed=time.perf_counter() - began,
         )
 
-    def difference(self, job: Job) -> str | None:
+    def difference(self, job: Job) -> Difference | None:
         """How existing audio differs from what `run` would write, see `Worker`. Raises SwcError."""
         with open_input(job.source) as file:
             reader = StreamReader(file)
@@ -136,8 +136,8 @@ class FileDecoder:
             with AudioReader(job.output) as audio:
                 rate, channels, frames = audio.sample_rate, audio.channels, audio.frames
         except SwcError:
-            return "is not readable"
+            return Difference("is not readable")
         same_length = total is None or frames == self._request.samples_of(total, header.original_rate)
         if (rate, channels) != (header.original_rate, header.channels) or not same_length:
-            return f"contains other audio than {job.source}"
+            return Difference(f"contains other audio than {job.source}", is_stale(job))
         return None

@@ -50,6 +50,12 @@ _OPTIONS = (
     effort_option,
     channels_option,
     click.option(
+        "--raw",
+        metavar="RATE[,CHANNELS[,CODING]]",
+        help="Inputs are samples without a header, such as 48000,2,PCM_24; in folders, files ending in .raw "
+        "or .pcm.  [default: 1 channel of PCM_16]",
+    ),
+    click.option(
         "--tag", multiple=True, metavar="KEY=VALUE", help="Tag to store in the file; can be repeated."
     ),
 )
@@ -71,9 +77,11 @@ def encode_request(
     max_kbps: float | None,
     effort: int,
     channels: str,
+    raw: str | None,
     tag: Sequence[str],
 ) -> EncodeRequest:
     """Convert the values of the options to encoder settings. Raises UsageError."""
+    from ..audio.formats import parse_raw_format
     from ..batch.encode_job import EncodeRequest
     from ..encoder.settings import EncoderSettings
 
@@ -84,7 +92,8 @@ def encode_request(
     if max_kbps is not None and abr is None and vbr is None:
         raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
     settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
-    return EncodeRequest(settings, channels, parse_tags(tag))
+    samples = None if raw is None else parse_raw_format(raw)
+    return EncodeRequest(settings, channels, parse_tags(tag), samples)
 
 
 def parse_tags(entries: Sequence[str]) -> dict[str, str]:
