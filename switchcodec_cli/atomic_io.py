@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import secrets
@@ -18,6 +19,10 @@ PIPE = "-"  # the path that stands for standard input or standard output
 
 # Error numbers that only writing can raise, whatever file the exception names.
 _WRITE_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+# Temporary files of this process that exist. An interruption may come just when one was created, before the
+# block that removes it is entered; those are removed when the process ends.
+_temporaries: dict[Path, int] = {}  # with the identifier of the process
 
 _LONGEST_NAME = 200  # bytes of the name of the output in that of the temporary file
 
@@ -70,10 +75,12 @@ class PendingFile:
         if existing is not None and not force:
             raise UsageError(f"{path}: exists already (use --force to overwrite it)")
         self.temporary = self._output.with_name(_temporary_name(self._output.name))
+        _temporaries[self.temporary] = os.getpid()
         try:
             # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
             os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:
+            del _temporaries[self.temporary]
             raise write_error(path, error) from None
 
     def _existing(self) -> os.stat_result | None:
@@ -96,10 +103,10 @@ class PendingFile:
         try:
             if self._mode is None and not self._force:
                 self._create()
-                return
-            if self._mode is not None:
-                self.temporary.chmod(self._mode)
-            os.replace(self.temporary, self._output)
+            else:
+                if self._mode is not None:
+                    self.temporary.chmod(self._mode)
+                os.replace(self.temporary, self._output)
         except OSError as error:
             raise write_error(self._path, error) from None
 
@@ -125,10 +132,20 @@ class PendingFile:
         if self._is_regular:
             with suppress(OSError):
                 self.temporary.unlink()
+            _temporaries.pop(self.temporary, None)
 
     def is_write_error(self, error: OSError) -> bool:
         """Whether an exception was raised by writing to this file."""
         return error.errno in _WRITE_ERRORS or error.filename == str(self.temporary)
+
+
+@atexit.register
+def _remove_temporaries() -> None:
+    """Remove the temporary files of this process that are left."""
+    for path, process in list(_temporaries.items()):
+        if process == os.getpid():  # not a child, which has copies of the entries
+            with suppress(OSError):
+                path.unlink()
 
 
 def _temporary_name(name: str) -> str:

@@ -2,10 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from switchcodec_cli.atomic_io import atomic_output, same_file
+from switchcodec_cli.atomic_io import PendingFile, atomic_output, same_file
 from switchcodec_cli.errors import SwcError, UsageError
 
 
@@ -70,4 +73,43 @@ def test_invalid_outputs_are_refused(tmp_path):
 def test_error_in_the_block_is_raised_unchanged(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_output(tmp_path / "out"):
         (tmp_path / "missing").read_bytes()
+    assert os.listdir(tmp_path) == []
+
+
+def test_temporary_file_is_hidden_and_named_after_its_output(tmp_path):
+    with atomic_output(tmp_path / "out.swc"):
+        (name,) = os.listdir(tmp_path)
+        assert name.startswith(".out.swc.") and name.endswith(".part")
+    long = tmp_path / ("ä" * 120 + ".swc")  # 244 bytes
+    with atomic_output(long) as file:
+        file.write(b"x")
+    assert long.read_bytes() == b"x" and len(os.listdir(tmp_path)) == 2
+
+
+def test_new_file_never_replaces_one_that_appears_at_the_last_moment(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    pending = PendingFile(path)
+    path.write_bytes(b"theirs")
+    monkeypatch.setattr(Path, "exists", lambda self: False)  # it appears after this was asked
+    with pytest.raises(UsageError, match="meanwhile"):
+        pending.commit()
+    pending.discard()
+    assert path.read_bytes() == b"theirs" and os.listdir(tmp_path) == ["out"]
+
+
+def test_temporary_file_is_removed_when_the_process_ends(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from switchcodec_cli.atomic_io import PendingFile\n"
+        "pending = PendingFile(sys.argv[1])\n"
+        "if os.fork() == 0:\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+        "assert pending.temporary.exists()\n"
+        "raise KeyboardInterrupt\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", program, tmp_path / "out"]
+    result = subprocess.run(command, capture_output=True, env=environment)
+    assert b"KeyboardInterrupt" in result.stderr and b"AssertionError" not in result.stderr
     assert os.listdir(tmp_path) == []

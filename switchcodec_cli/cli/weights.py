@@ -13,7 +13,7 @@ from ..errors import SwcError, WeightsError, one_line
 from ..model.weights_registry import find_weights, packaged_weights, weights_folder
 from .errors import Invocation, report
 from .formatting import format_size
-from .options import Command, json_option
+from .options import Command, json_option, version_option
 
 if TYPE_CHECKING:
     from ..model.weights_info import WeightsInfo
@@ -26,6 +26,7 @@ EXAMPLES = (
 
 
 @click.group("weights", invoke_without_command=True, short_help="List, show and check weights.")
+@version_option
 @click.pass_context
 def weights(context: click.Context, /) -> int:
     """List, show and check weights. Without a command, list them.

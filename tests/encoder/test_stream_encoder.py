@@ -1,5 +1,6 @@
 """What the encoder writes does not depend on how the audio arrives."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -7,7 +8,16 @@ import pytest
 import torch
 from tiny_codecs import NAMES, audio, codec, windows_of
 
-from switchcodec_cli.bitstream import BlockKind, BlockMode, StreamReader, real_kbps, verify
+from switchcodec_cli.bitstream import (
+    BlockKind,
+    BlockMode,
+    DigestKind,
+    EncodingRequest,
+    SourceDigest,
+    StreamReader,
+    real_kbps,
+    verify,
+)
 from switchcodec_cli.encoder import EncoderSettings, SourceFormat
 from switchcodec_cli.errors import UsageError
 
@@ -183,3 +193,33 @@ def test_equal_windows_are_copies_and_equal_files_are_dual_mono():
     both, single = this.decode(data)[0], this.decode(mono)[0]
     np.testing.assert_array_equal(both[:, 0], both[:, 1])
     np.testing.assert_array_equal(both[:, 0], single)
+
+
+def trailer_of(data: bytes):
+    return StreamReader(io.BytesIO(data)).trailer
+
+
+def test_stream_stores_the_digest_of_the_samples_and_what_was_asked_for():
+    samples = audio(12_000, 2, 16000)
+    digest = hashlib.blake2b(samples.astype("<f4").tobytes(), digest_size=16).digest()
+    this = codec("spectral")
+    for data in (
+        this.encode(samples, 16000, experts=1, effort=0),
+        in_blocks("spectral", samples, 16000, [700, 1], known_length=False, experts=1, effort=0),
+    ):
+        assert trailer_of(data).source == SourceDigest(DigestKind.SAMPLES, digest)
+        assert trailer_of(data).request == EncodingRequest(effort=0)
+    data = this.encode(samples, 16000, quality=2.5, max_kbps=7.1234, effort=1)
+    assert trailer_of(data).request == EncodingRequest(1, 2.5, 7123)
+    integers = np.array([0, 16384, -32768], np.int16)
+    digest = hashlib.blake2b(np.array([0, 0.5, -1], "<f4").tobytes(), digest_size=16).digest()
+    assert trailer_of(this.encode(integers, 16000, effort=0)).source.value == digest
+
+
+def test_digest_of_the_source_may_be_given():
+    file, samples = io.BytesIO(), audio(3_000, 1, 16000)
+    given = SourceDigest(DigestKind.FILE, bytes(range(16)))
+    encoder = codec("spectral").encoder(file, SourceFormat(16000, 1), EncoderSettings(effort=0))
+    encoder.write(samples)
+    assert encoder.close(given).source == given
+    assert trailer_of(file.getvalue()).source == given
