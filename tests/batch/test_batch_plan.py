@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from switchcodec_cli.batch.plan import STREAM_SUFFIXES, Conversion, Job, find_inputs, plan_jobs, split_output
+from switchcodec_cli.batch.plan import (
+    STREAM_SUFFIXES,
+    Conversion,
+    Job,
+    Selection,
+    find_inputs,
+    plan_jobs,
+    split_output,
+)
 from switchcodec_cli.errors import BadInputError, UsageError
 
 ENCODE = Conversion(frozenset({".wav", ".flac"}), STREAM_SUFFIXES, ".swc")
@@ -102,3 +110,66 @@ def test_outputs_that_collide_are_rejected():
     assert rejected.source == "in/a.wav" and "also that of in/a.flac" in str(rejected.error)
     (rejected,) = plan_jobs(["in/a.wav"], "in/a.wav", ENCODE).rejected
     assert "would replace an input" in str(rejected.error)
+
+
+def test_named_pipes_and_linked_folders_are_ignored():
+    os.mkfifo("in/pipe.wav")
+    Path("in/linked").symlink_to("../other")
+    Path("in/take.pcm").touch()
+    reasons = {".pcm": "needs an option"}
+    inputs = find_inputs(["in"], ENCODE.input_suffixes, ignored_suffixes=reasons)
+    assert [file.path for file in inputs.files] == ["in/a.wav", "in/sub/b.FLAC"]
+    assert [(ignored.source, ignored.reason) for ignored in inputs.ignored] == [
+        ("in/linked", "is a link to a folder, which is not followed"),
+        ("in/pipe.wav", "is a named pipe"),
+        ("in/take.pcm", "needs an option"),
+    ]
+    (ignored,) = find_inputs(["in/p*.wav"], ENCODE.input_suffixes).ignored
+    assert ignored.source == "in/pipe.wav"
+    assert [file.path for file in find_inputs(["in/pipe.wav"], ENCODE.input_suffixes).files] == [
+        "in/pipe.wav"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["*.FLAC"], ["in/a.wav", "other/a.wav"]),
+        (["sub"], ["in/a.wav", "other/a.wav"]),
+        (["sub/*"], ["in/a.wav", "other/a.wav"]),
+        (["a.*", "[b]*"], []),
+        (["in/*"], ["in/a.wav", "in/sub/b.FLAC", "other/a.wav"]),  # not a path below a folder that was given
+    ],
+)
+def test_excluded_files(patterns, names):
+    inputs = find_inputs(["in", "other"], ENCODE.input_suffixes, patterns)
+    assert [file.path for file in inputs.files] == names and inputs.rejected == []
+
+
+def test_excluded_files_that_are_given_by_name():
+    names = ["in/a.wav", "in/sub/b.FLAC"]
+    assert [file.path for file in find_inputs(names, ENCODE.input_suffixes, ["a.wav"]).files] == names[1:]
+    assert [file.path for file in find_inputs(names, ENCODE.input_suffixes, ["in/s*"]).files] == names[:1]
+
+
+def test_paths_relative_to_a_folder():
+    selection = Selection(relative_to=".")
+    plan = plan_jobs(["in/a.wav", "other", "./in/sub/b.FLAC"], "out", ENCODE, selection)
+    assert [job.output for job in plan.jobs] == ["out/in/a.swc", "out/other/a.swc", "out/in/sub/b.swc"]
+    plan = plan_jobs(["in/a.wav", "other/a.wav"], "out", ENCODE, Selection(relative_to="in"))
+    assert [job.output for job in plan.jobs] == ["out/a.swc"]
+    assert "other/a.wav: is not below in" in str(plan.rejected[0].error)
+    with pytest.raises(UsageError, match="standard input"):
+        plan_jobs(["-"], "out", ENCODE, selection)
+
+
+def test_files_in_a_list_are_taken_literally():
+    Path("in/*.wav").touch()
+    plan = plan_jobs([], "out", ENCODE, Selection(listed=("in/*.wav", "other", "no.wav")))
+    assert [job.source for job in plan.jobs] == ["in/*.wav", "other/a.wav"]
+    assert not plan.is_single and [rejected.source for rejected in plan.rejected] == ["no.wav"]
+
+
+def test_the_same_file_twice_is_one_job():
+    plan = plan_jobs(["in/a.wav", "./in/a.wav", "in/a.wav"], "out", ENCODE)
+    assert [job.source for job in plan.jobs] == ["in/a.wav"] and plan.rejected == []

@@ -13,7 +13,15 @@ import soundfile
 from switchcodec_cli import Codec, EncoderSettings
 from switchcodec_cli.batch.decode_job import DecodeRequest, FileDecoder
 from switchcodec_cli.batch.encode_job import EncodeRequest, FileEncoder
-from switchcodec_cli.batch.plan import STREAM_SUFFIXES, Conversion, Job, Plan, RejectedInput, plan_jobs
+from switchcodec_cli.batch.plan import (
+    STREAM_SUFFIXES,
+    Conversion,
+    IgnoredInput,
+    Job,
+    Plan,
+    RejectedInput,
+    plan_jobs,
+)
 from switchcodec_cli.batch.run import Difference, RunOptions, run_plan
 from switchcodec_cli.errors import BadInputError, UsageError
 
@@ -38,6 +46,15 @@ class Recorder:
 
     def skipped(self, job):
         self.events.append(("skipped", job.source))
+
+    def planned(self, job):
+        self.events.append(("planned", job.source))
+
+    def deleted(self, job):
+        self.events.append(("deleted", job.source))
+
+    def ignored(self, ignored):
+        self.events.append(("ignored", ignored.source, ignored.reason))
 
     def failed(self, source, output, error):
         self.events.append(("failed", source, str(output), str(error)))
@@ -173,3 +190,53 @@ def test_click_is_not_imported():
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert result.stdout == "[]\n"
+
+
+def test_stale_and_different_outputs_are_made_again_by_update():
+    for name in ("a", "b", "precious"):
+        Path(name).write_text(name)
+        Path(f"{name}.out").write_text("changed" if name != "a" else name)
+    os.utime("a.out", (1, 1))
+    plan = Plan([Job(name, f"{name}.out") for name in ("a", "b", "precious", "bad")])
+    reporter = Recorder()
+    batch = run_plan(plan, CopyWorker, reporter, RunOptions(update=True))
+    assert batch.results == ["a", "b"] and batch.failed == 2
+    assert "precious.out: exists already and is different" in reporter.events[2][3]
+    assert [Path(f"{name}.out").read_text() for name in ("a", "b", "precious")] == ["a", "b", "changed"]
+
+
+def test_dry_run_creates_no_worker():
+    def create_worker():
+        pytest.fail("nothing is executed")
+
+    Path("a.out").write_text("a")
+    plan = Plan([Job("a", "a.out"), Job("b", "b.out")])
+    reporter = Recorder()
+    batch = run_plan(plan, create_worker, reporter, RunOptions(dry_run=True), CopyWorker().difference)
+    assert reporter.events == [("skipped", "a"), ("planned", "b")]
+    assert (batch.planned, batch.skipped) == (1, 1) and not Path("b.out").exists()
+
+
+def test_sources_are_deleted_only_if_the_output_is_as_it_should_be():
+    class BadDisk(CopyWorker):
+        def run(self, job, progress):
+            Path(job.output).write_text("?")
+            return job.source
+
+    plan = Plan([Job("a", "a.out")])
+    reporter = Recorder()
+    assert run_plan(plan, BadDisk, reporter, RunOptions(delete_input=True)).exit_code == 1
+    assert "a: not deleted, since a.out is different" in reporter.events[1][3] and Path("a").exists()
+    run_plan(plan, CopyWorker, Recorder(), RunOptions(force=True, delete_input=True, dry_run=True))
+    assert Path("a").exists()
+    reporter = Recorder()
+    run_plan(plan, CopyWorker, reporter, RunOptions(force=True, delete_input=True))
+    assert reporter.events == [("succeeded", "a"), ("deleted", "a")] and not Path("a").exists()
+    assert Path("a.out").read_text() == "a"
+
+
+def test_files_that_are_ignored_are_counted():
+    reporter = Recorder()
+    batch = run_plan(Plan(ignored=[IgnoredInput("x", "is a named pipe")]), CopyWorker, reporter)
+    assert (batch.ignored, batch.exit_code) == (1, 0)
+    assert reporter.events == [("ignored", "x", "is a named pipe")]

@@ -444,3 +444,31 @@ def test_two_folders_interrupted_and_resumed_with_unreadable_files(process, swc,
     for path in bad:
         assert status[str(path)] == "failed" and str(path) in result.err
     assert len(tree("arch")) == 32
+
+
+def test_streams_without_a_digest_are_not_taken_for_done(swc):
+    record("in/a.wav")
+    shutil.copy(WEIGHTS.with_name("spectral_mono_2.swc"), "in/a.swc")  # of version 1.0
+    os.utime("in/a.wav", (1, 1))
+    for options in ((), ("--update",)):
+        assert "does not say from which recording" in swc("encode", "in", *FAST, *options, code=1).err
+    swc("encode", "in", *FAST, "--force")
+    assert digest_in("in/a.swc") == digest_of("in/a.wav")
+
+
+def test_batch_that_is_up_to_date_does_not_load_the_model(swc):
+    record("in/a.wav")
+    swc("encode", "in", *FAST)
+    program = (
+        "import sys\n"
+        "from switchcodec_cli.cli import cli\n"
+        "assert cli.main(sys.argv[1:], standalone_mode=False) == 0\n"
+        "print('torch' in sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, "encode", "in", *map(str, FAST)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert "1 up to date" in result.stderr and result.stdout == "False\n"
