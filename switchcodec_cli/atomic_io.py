@@ -24,7 +24,7 @@ _WRITE_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT"
 # block that removes it is entered; those are removed when the process ends.
 _temporaries: dict[Path, int] = {}  # with the identifier of the process
 
-_LONGEST_NAME = 200  # bytes of the name of the output in that of the temporary file
+_LONGEST_NAME = 100  # bytes of the name of the output in that of the temporary file
 
 
 def write_error(name: object, error: OSError) -> SwcError:

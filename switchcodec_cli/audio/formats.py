@@ -43,7 +43,24 @@ WRITABLE_FORMATS = {
 # Samples without a header: writable, but not readable since rate and channels are unknown.
 RAW_SUFFIXES = frozenset({".raw", ".pcm"})
 # Files with these suffixes are picked up in folders. A file named explicitly may have any suffix.
-READABLE_SUFFIXES = frozenset({*WRITABLE_FORMATS, ".aifc", ".rf64", ".snd"}) - RAW_SUFFIXES
+_READ_ONLY_SUFFIXES = frozenset(
+    {
+        ".aifc",
+        ".avr",
+        ".mp1",
+        ".mp2",
+        ".mpga",
+        ".nist",
+        ".paf",
+        ".rf64",
+        ".snd",
+        ".sph",
+        ".svx",
+        ".8svx",
+        ".voc",
+    }
+)
+READABLE_SUFFIXES = frozenset(WRITABLE_FORMATS) - RAW_SUFFIXES | _READ_ONLY_SUFFIXES
 
 # Audio that libsndfile does not decode; it is decoded by ffmpeg where that is installed.
 FFMPEG_SUFFIXES = frozenset(
@@ -53,6 +70,8 @@ FFMPEG_SUFFIXES = frozenset(
         ".tta", ".webm", ".weba", ".wma", ".wv",
     }
 )  # fmt: skip
+# Videos, whose sound ffmpeg decodes. In folders they are not audio.
+VIDEO_SUFFIXES = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mpeg", ".mpg", ".ogv", ".vob", ".wmv"})
 # Beginnings of such files, as pairs of position and bytes.
 _FFMPEG_SIGNATURES = (
     (4, b"ftyp"),  # MP4, M4A, 3GP
@@ -141,7 +160,7 @@ def needs_ffmpeg(start: bytes, name: str = "") -> bool:
         return True
     if len(start) > 2 and start[0] == 0xFF and start[1] & 0xF6 == 0xF0:  # ADTS: like MPEG audio of layer 0
         return True
-    return Path(name).suffix.lower() in FFMPEG_SUFFIXES
+    return Path(name).suffix.lower() in FFMPEG_SUFFIXES | VIDEO_SUFFIXES
 
 
 def parse_raw_format(text: str) -> SampleFormat:

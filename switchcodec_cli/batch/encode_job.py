@@ -67,6 +67,8 @@ class EncodeResult:
     header: Header
     samples: int
     """Per channel."""
+    source: SourceDigest | None
+    """Digest of the input, as stored in the stream."""
     input_bytes: int | None
     """Size of the input, None for a pipe."""
     output_bytes: int
@@ -137,12 +139,13 @@ class FileEncoder:
                     progress.advance(len(block) / source.sample_rate)
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
-                encoder.close(_source_digest(reader, digest))
+                trailer = encoder.close(_source_digest(reader, digest))
         writer = encoder.writer
         return EncodeResult(
             job,
             writer.header,
             samples=encoder.samples,
+            source=trailer.source,
             input_bytes=file_size(job.source),
             output_bytes=writer.budget.total // 8,
             elapsed=time.perf_counter() - began,

@@ -125,7 +125,7 @@ def decode(
     The output has the sample rate, the channels and the exact length of the original. Damaged files are
     errors unless --conceal is given.
     """
-    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES
+    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
     from ..batch.decode_job import DecodeRequest
 
     if raw and format_:
@@ -137,7 +137,10 @@ def decode(
         inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
     )
     conversion = Conversion(
-        STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix, unwritable_suffixes=FFMPEG_SUFFIXES
+        STREAM_SUFFIXES,
+        READABLE_SUFFIXES | RAW_SUFFIXES,
+        suffix,
+        unwritable_suffixes=FFMPEG_SUFFIXES | VIDEO_SUFFIXES,
     )
     plan = plan_jobs(inputs, output, conversion, selection)
     for job in plan.jobs[:1]:

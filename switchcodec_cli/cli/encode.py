@@ -144,11 +144,12 @@ def encode(
 
 def _conversion(request: EncodeRequest) -> Conversion:
     """Which files are encoded."""
-    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES
+    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
 
     if request.raw is not None:
         return Conversion(RAW_SUFFIXES, STREAM_SUFFIXES, ".swc")
     ignored = dict.fromkeys(RAW_SUFFIXES, "may be raw audio, which needs --raw")
+    ignored |= dict.fromkeys(VIDEO_SUFFIXES, "is a video, whose sound is encoded if it is given by name")
     return Conversion(READABLE_SUFFIXES | FFMPEG_SUFFIXES, STREAM_SUFFIXES, ".swc", ignored)
 
 
@@ -190,6 +191,9 @@ def _record(result: EncodeResult) -> dict[str, Any]:
         "input_bytes": result.input_bytes,
         "bytes": result.output_bytes,
         "seconds": result.seconds,
+        "digest": None
+        if result.source is None
+        else {"of": result.source.kind.name.lower(), "value": result.source.value.hex()},
         "sample_rate": header.original_rate,
         "channels": header.channels,
         "channel_coding": header.channel_coding.name.lower(),

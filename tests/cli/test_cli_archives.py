@@ -256,6 +256,7 @@ def test_unreadable_audio_in_folders_is_named(swc, monkeypatch):
     record("in/a.wav")
     Path("in/voice.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     Path("in/notes.txt").write_text("no audio")
+    Path("in/film.MOV").write_bytes(bytes(100))
     Path("in/take.pcm").write_bytes(bytes(100))
     os.mkfifo("in/pipe.wav")
     Path("elsewhere").mkdir()
@@ -265,9 +266,10 @@ def test_unreadable_audio_in_folders_is_named(swc, monkeypatch):
     assert "in/pipe.wav: ignored, it is a named pipe" in result.err
     assert "in/take.pcm: ignored, it may be raw audio" in result.err
     assert "in/link: ignored, it is a link to a folder" in result.err
+    assert "in/film.MOV: ignored, it is a video" in result.err
     assert "notes.txt" not in result.err
-    assert "1 encoded, 1 failed, 3 ignored" in result.err
-    assert sorted(entry["status"] for entry in result.records) == ["encoded", "failed"] + ["ignored"] * 3
+    assert "1 encoded, 1 failed, 4 ignored" in result.err
+    assert sorted(entry["status"] for entry in result.records) == ["encoded", "failed"] + ["ignored"] * 4
     assert tree("out") == ["a.swc"]
 
 
@@ -438,8 +440,13 @@ def test_two_folders_interrupted_and_resumed_with_unreadable_files(process, swc,
     status = {entry["input"]: entry["status"] for entry in result.records}
     assert f"{32 - finished} encoded, {finished} up to date, 8 failed" in result.err
     assert len(good) == 32 and len(bad) == 8 and set(status) == {str(path) for path in (*good, *bad)}
+    digests = {entry["input"]: entry["digest"] for entry in result.records if entry["status"] == "encoded"}
     for path in good:
         assert status[str(path)] in ("encoded", "skipped")
+        if str(path) in digests:
+            assert bytes.fromhex(digests[str(path)]["value"]) == digest_of(path).value
+            is_lossy = path.suffix in (".mp3", ".ogg")
+            assert digests[str(path)]["of"] == ("file" if is_lossy else "samples")
         assert digest_in(Path("arch", path).with_suffix(".swc")) == digest_of(path)
     for path in bad:
         assert status[str(path)] == "failed" and str(path) in result.err
