@@ -1,7 +1,7 @@
 """A reader of version 1.0, written from the specification alone, section by section.
 
-It is kept as it is, so that streams of newer minor versions can be checked against what readers of version 1.0
-accept. specification_reader.py derives the reader of the current version from it.
+It is kept as it is, so that streams of newer minor versions can be checked against what readers of version
+1.0 accept. specification_reader.py derives the reader of the current version from it.
 
 It shares no code with the package, so that the text and the package can be checked against each other. It is
 slow and keeps everything in memory. Attributes have the names of the specification where these are letters.

@@ -220,7 +220,10 @@ def test_additions_table_adds_up() -> None:
     ends = [int(at) + int(size) for at, size, _ in rows]
     assert [int(at) for at, _, _ in rows] == [0, *ends[:-1]]
     assert ends[-1] == additions_module.ADDITIONS_BYTES
-    unknown = [value.to_bytes(int(size), "little") for (_, size, _), value in zip(rows, (0, 255, 65535, 0, 0), strict=True)]
+    unknown = [
+        value.to_bytes(int(size), "little")
+        for (_, size, _), value in zip(rows, (0, 255, 65535, 0, 0), strict=True)
+    ]
     assert [int(value) for _, _, value in rows[:4]] == [0, 255, 65535, 0]
     assert b"".join(unknown) == additions_module.encode_additions(None, None)
     kinds = re.findall(r"^- kind (\d), \*\*(\w+)\*\*", TEXT, re.MULTILINE)
@@ -229,7 +232,9 @@ def test_additions_table_adds_up() -> None:
 
 def test_rules_of_minor_versions() -> None:
     rows = re.findall(
-        r"^\| (> )?(\d) \| (?:≥ )?64 \| (\d+)(?:\.\.(\d+))? \| (?:0|any) \|$", section("### 4.2"), re.MULTILINE
+        r"^\| (> )?(\d) \| (?:≥ )?64 \| (\d+)(?:\.\.(\d+))? \| (?:0|any) \|$",
+        section("### 4.2"),
+        re.MULTILINE,
     )
     assert len(rows) == 3
     for newer, minor, least, most in rows:
