@@ -18,7 +18,6 @@ from ..bitstream import (
     ChannelCoding,
     DamagedWindow,
     StreamReader,
-    TruncatedError,
     Window,
     level_gains,
 )
@@ -50,7 +49,8 @@ class StreamDecoder:
         sample_rate: Of the output, in Hz: the original rate.
         channels: Of the output.
         damage: Windows concealed so far.
-        truncated: Why the end is missing, where that was concealed.
+        truncated: What is wrong at the end of the stream, where that was concealed: it is missing or damaged,
+            or something follows it.
 
     Raises:
         UsageError: The range is not in the recording.
@@ -99,7 +99,8 @@ class StreamDecoder:
         """Yield the audio in blocks, full scale 1. # (n, channels)
 
         Raises:
-            BadInputError: A window is damaged, or the stream is truncated, and `conceal` is not set.
+            BadInputError: A window is damaged, or the stream as a whole is truncated or invalid, and
+                `conceal` is not set.
         """
         parameters = self.header.parameters
         context = self._model.backbone.decoder_context(self._phase_iterations)
@@ -116,7 +117,7 @@ class StreamDecoder:
                 window = next(windows)
             except StopIteration:
                 return
-            except TruncatedError as error:
+            except BadInputError as error:
                 if not self._conceal:
                     raise
                 self.truncated = str(error)
