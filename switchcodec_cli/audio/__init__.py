@@ -1,7 +1,14 @@
 """Reading, writing, resampling and mixing of audio in blocks. Does not import torch."""
 
 from .channels import CHANNEL_MODES, choose_channels, mix, mixing_matrix
-from .formats import RAW_SUFFIXES, READABLE_SUFFIXES, WRITABLE_FORMATS, AudioFormat, output_format
+from .formats import (
+    RAW_SUFFIXES,
+    READABLE_SUFFIXES,
+    WRITABLE_FORMATS,
+    AudioFormat,
+    output_format,
+    supported_rate,
+)
 from .reader import AudioReader
 from .resampling import StreamResampler, resample, resampled_length
 from .writer import AudioWriter
@@ -21,4 +28,5 @@ __all__ = [
     "output_format",
     "resample",
     "resampled_length",
+    "supported_rate",
 ]

@@ -12,7 +12,7 @@ import soundfile
 
 from ..atomic_io import write_error
 from ..errors import SwcError
-from .formats import PCM_BITS, AudioFormat
+from .formats import FLOAT_SUBTYPES, PCM_BITS, AudioFormat
 from .wav import SampleFormat, build_header, encode_samples, to_integers
 
 _FRAMES_PER_CALL = 4096  # the Vorbis encoder of libsndfile keeps the block of a whole call on the stack
@@ -155,7 +155,7 @@ class LibrarySink:
         bits = PCM_BITS.get(self._subtype)
         if bits is None:
             samples = block.astype(np.float32)
-            return samples if self._subtype in ("FLOAT", "DOUBLE") else samples.clip(-1, 1)
+            return samples if self._subtype in FLOAT_SUBTYPES else samples.clip(-1, 1)
         # Integers, since libsndfile scales floats by 32767, which would change samples of 16 bits.
         integers = to_integers(block, bits)
         return integers.astype(np.int16) << (16 - bits) if bits <= 16 else integers << (32 - bits)

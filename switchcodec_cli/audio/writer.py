@@ -11,7 +11,7 @@ import numpy as np
 
 from ..atomic_io import PIPE, PendingFile, open_for_writing, standard_output
 from ..errors import SwcError, UsageError
-from .formats import STREAMABLE_CONTAINERS, AudioPath, Output, check_signal, output_format
+from .formats import FLOAT_SUBTYPES, STREAMABLE_CONTAINERS, AudioPath, Output, check_signal, output_format
 from .sinks import LibrarySink, PcmSink, Sink
 from .wav import SampleFormat
 
@@ -36,6 +36,8 @@ class AudioWriter:
     Attributes:
         format: container and subtype.
         frames_written: frames written so far.
+        clipped: samples beyond full scale so far, over all channels, which were clipped. None are clipped in
+            float subtypes.
 
     Raises:
         UsageError: unsupported format, or the output exists already.
@@ -55,6 +57,7 @@ class AudioWriter:
     ) -> None:
         self.format = output_format(output, format, subtype)
         self.sample_rate, self.channels, self.frames_written = sample_rate, channels, 0
+        self.clipped = 0
         self._frames = frames
         self._pending: PendingFile | None = None
         self._closed = False
@@ -114,6 +117,8 @@ class AudioWriter:
             block = block[:, None]
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise ValueError(f"a block must be (frames, {self.channels}), not {block.shape}")
+        if self.format.subtype not in FLOAT_SUBTYPES:
+            self.clipped += int(np.count_nonzero(np.abs(block) > 1))
         self._sink.write(block)
         self.frames_written += len(block)
 
