@@ -21,8 +21,8 @@ _MOST_VALUES = 1 << 26  # of one layer in a run of a network, per signal
 _WIDEST_CONTEXT = 16  # windows to either side; a run processes them besides its own
 _MOST_OVERLAP = 16  # analysis windows that cover a sample
 _MOST_SPECTRA = 4000  # per second
-_MOST_TRANSFORMED = 1 << 25  # samples per second that go through all iterations of phase reconstruction
-_MOST_PHASE_STATE = 1 << 23  # samples that all iterations keep
+_MOST_TRANSFORMED = 1 << 23  # samples per second that go through all iterations of phase reconstruction
+_MOST_PHASE_STATE = 1 << 17  # samples of the analysis windows of all iterations, each of which keeps a block
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class SpectralConfig:
             raise FieldError(f"{name}.hop_length is too short for {sample_rate} Hz: {self.hop_length}")
         parts = self.window_length // self.hop_length
         work = sample_rate * parts * self.phase_iterations
-        state = self.window_length * parts * self.phase_iterations
+        state = self.window_length * self.phase_iterations
         if work > _MOST_TRANSFORMED or state > _MOST_PHASE_STATE:
             raise FieldError(
                 f"{name}.phase_iterations is too large for {sample_rate} Hz and windows of "
