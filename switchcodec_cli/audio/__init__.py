@@ -11,6 +11,7 @@ from .formats import (
 )
 from .reader import AudioReader
 from .resampling import StreamResampler, resample, resampled_length
+from .tags import merge_tags, read_tags
 from .writer import AudioWriter
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "AudioWriter",
     "StreamResampler",
     "choose_channels",
+    "merge_tags",
     "mix",
     "mixing_matrix",
     "output_format",
+    "read_tags",
     "resample",
     "resampled_length",
     "supported_rate",

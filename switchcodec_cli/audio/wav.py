@@ -196,7 +196,9 @@ def _parse_format(content: bytes, name: str) -> SampleFormat:
     return SampleFormat(sample_rate, channels, subtype)
 
 
-def build_header(samples: SampleFormat, frames: int | None, reserve_ds64: bool = False) -> bytes:
+def build_header(
+    samples: SampleFormat, frames: int | None, reserve_ds64: bool = False, chunks_before_audio: bytes = b""
+) -> bytes:
     """Build a WAV header up to the first byte of audio.
 
     Args:
@@ -205,8 +207,9 @@ def build_header(samples: SampleFormat, frames: int | None, reserve_ds64: bool =
             gets an RF64 header.
         reserve_ds64: reserve space for the sizes of RF64, so that the length of the header does not depend
             on `frames`.
+        chunks_before_audio: further chunks, complete.
     """
-    form = _format_chunks(samples, frames)
+    form = _format_chunks(samples, frames) + chunks_before_audio
     placeholder = _chunk(b"JUNK", bytes(_DS64_BYTES))  # has the size of the chunk "ds64"
     chunks = placeholder + form if reserve_ds64 else form
     if frames is None:

@@ -21,7 +21,7 @@ from ..audio.formats import STREAMABLE_CONTAINERS, check_signal, supports_float
 from ..audio.reader import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
-from .files import create_output_folder, file_size, open_input
+from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
 from .run import FileProgress
 
@@ -95,6 +95,8 @@ class DecodeResult:
     """Samples beyond full scale, over all channels, that the subtype of the output cannot store."""
     can_be_float: bool
     """Whether the container of the output also supports float samples, which are not clipped."""
+    omitted_tags: tuple[str, ...]
+    """Keys of the tags that the output has no field for."""
     concealed: tuple[DamagedWindow, ...]
     truncated: str | None
     """Why the end is missing, if it was concealed."""
@@ -150,11 +152,14 @@ class FileDecoder:
                 format=request.format,
                 frames=None if frames is None else resampled_length(frames, decoded_rate, rate),
                 force=self._force,
+                tags=decoder.header.tags if request.copy_tags else (),
             ) as writer:
                 for block in decoder.blocks():
                     writer.write(resampler.process(block))
                     progress.advance(len(block) / decoded_rate)
                 writer.write(resampler.process(np.zeros((0, decoder.channels), np.float32), last=True))
+        if request.preserve_time:
+            copy_time(job)
         return DecodeResult(
             job,
             decoder.header,
@@ -163,6 +168,7 @@ class FileDecoder:
             subtype=writer.format.subtype,
             clipped=writer.clipped,
             can_be_float=supports_float(writer.format.container),
+            omitted_tags=writer.omitted_tags if request.copy_tags else (),
             concealed=tuple(decoder.damage),
             truncated=decoder.truncated,
             input_bytes=file_size(job.source),

@@ -19,6 +19,7 @@ from .options import (
     output_option,
     parse_time,
     phase_iterations_option,
+    preserve_time_option,
     quiet_option,
     weights_option,
 )
@@ -83,6 +84,8 @@ EXAMPLES = (
     is_flag=True,
     help="Replace damaged windows by silence with fades instead of failing.",
 )
+@click.option("--no-tags", is_flag=True, help="Do not write the tags of the stream into the output.")
+@preserve_time_option
 @phase_iterations_option
 @weights_option
 @device_option
@@ -102,6 +105,8 @@ def decode(
     start: float,
     duration: float | None,
     conceal: bool,
+    no_tags: bool,
+    preserve_time: bool,
     phase_iterations: int | None,
     weights: str | None,
     device: str,
@@ -118,6 +123,9 @@ def decode(
     The output has the sample rate, the channels and the exact length of the original. Opus and MP3, which
     support certain sample rates only, get the next higher one, and --rate asks for any other. Damaged files
     are errors unless --conceal is given.
+
+    Tags are written as far as the format has fields for them: all of them into FLAC and MP3, the usual ones
+    into Ogg, WAV, AIFF and CAF.
     """
     from ..audio import RAW_SUFFIXES, READABLE_SUFFIXES
     from ..batch.decode_job import DecodeRequest
@@ -125,7 +133,17 @@ def decode(
     if raw and format_:
         raise UsageError("--raw and --format are mutually exclusive")
     format_ = "raw" if raw else format_
-    request = DecodeRequest(start, duration, conceal, phase_iterations, format_, subtype, rate)
+    request = DecodeRequest(
+        start,
+        duration,
+        conceal,
+        phase_iterations,
+        format_,
+        subtype,
+        rate,
+        copy_tags=not no_tags,
+        preserve_time=preserve_time,
+    )
     suffix = "." + (format_ or "wav").lower().lstrip(".")
     plan = plan_jobs(inputs, output, Conversion(STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix))
     check_plan(plan, force, as_json)
@@ -193,6 +211,7 @@ def _record(result: DecodeResult) -> dict[str, Any]:
         "channels": result.header.channels,
         "subtype": result.subtype,
         "clipped_samples": result.clipped,
+        "omitted_tags": list(result.omitted_tags),
         "concealed": [
             {"window": window.index, "start": window.start, "reason": window.reason}
             for window in result.concealed

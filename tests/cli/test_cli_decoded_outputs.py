@@ -1,13 +1,20 @@
 """What `swc decode` writes: clipped samples, sample rates, tags and file times."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from switchcodec_cli.audio import resample
+from switchcodec_cli.audio import AudioWriter, read_tags, resample
+from switchcodec_cli.bitstream import StreamReader
 from switchcodec_cli.model.weights import load_weights, save_weights
+
+
+def header_of(path):
+    with open(path, "rb") as file:
+        return StreamReader(file).header
 
 
 @pytest.fixture
@@ -80,3 +87,59 @@ def test_unsupported_rates_are_refused_before_weights_are_loaded(swc, stream):
     for rate in (0, -1, 10**9):
         assert "sample rate" in swc("decode", "a.swc", "a.wav", "--rate", rate, *missing, code=2).err
     assert sorted(path.name for path in Path(".").iterdir()) == ["a.swc"]
+
+
+TAGS = (("TITLE", "Löwe"), ("ARTIST", "Ann"), ("ARTIST", "Bob"), ("SHELFMARK", "A/17"))
+
+
+def tagged(files, name: str) -> Path:
+    """An audio file with tags."""
+    with AudioWriter(name, 44100, 1, tags=TAGS) as writer:
+        writer.write(files.sound(0.3))
+    return Path(name)
+
+
+@pytest.mark.parametrize("source", ["in.flac", "in.mp3"])
+def test_tags_are_carried_into_the_stream_and_back(swc, files, source):
+    tagged(files, source)
+    swc("encode", source, "a.swc", "--effort", "0")
+    assert sorted(header_of("a.swc").tags) == sorted(TAGS)
+    for name in ("b.flac", "b.mp3", "b.wav", "b.ogg"):
+        record = swc("decode", "a.swc", name, "--json").records[0]
+        whole = name in ("b.flac", "b.mp3")
+        assert record["omitted_tags"] == ([] if whole else ["SHELFMARK"])
+        found = read_tags(name)
+        if whole:
+            assert sorted(found) == sorted(TAGS)
+        else:
+            assert dict(found) == {"TITLE": "Löwe", "ARTIST": "Ann; Bob"}
+    swc("decode", "a.swc", "c.flac", "--no-tags")
+    assert read_tags("c.flac") == []
+
+
+def test_tags_of_the_input_are_replaced_or_left_out(swc, files):
+    tagged(files, "in.flac")
+    swc("encode", "in.flac", "a.swc", "--effort", "0", "--tag", "artist=Eve", "--tag", "note=x")
+    assert sorted(header_of("a.swc").tags) == sorted((TAGS[0], TAGS[3], ("artist", "Eve"), ("note", "x")))
+    swc("encode", "in.flac", "b.swc", "--effort", "0", "--no-tags", "--tag", "note=x")
+    assert header_of("b.swc").tags == (("note", "x"),)
+
+
+def test_streams_with_other_tags_are_not_up_to_date(swc, files):
+    Path("in").mkdir()
+    tagged(files, "in/a.flac")
+    options = ("-o", "out", "--effort", "0")
+    swc("encode", "in", *options)
+    assert "1 up to date" in swc("encode", "in", *options).err
+    assert "other settings" in swc("encode", "in", *options, "--no-tags", code=1).err
+
+
+def test_modification_times_are_kept_on_request(swc, files):
+    path = files.write("a.wav", 0.3)
+    os.utime(path, ns=(10**18, 10**18 + 123_456_789))
+    swc("encode", "a.wav", "--effort", "0", "--preserve-time")
+    swc("decode", "a.swc", "b.flac", "--preserve-time")
+    swc("decode", "a.swc", "c.flac")
+    assert Path("a.swc").stat().st_mtime_ns == path.stat().st_mtime_ns == 10**18 + 123_456_789
+    assert Path("b.flac").stat().st_mtime_ns == path.stat().st_mtime_ns
+    assert Path("c.flac").stat().st_mtime_ns > path.stat().st_mtime_ns
