@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..atomic_io import PIPE
-from ..audio import AudioReader, choose_channels, mix
+from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
 from ..bitstream import Header, verify
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
-from .files import create_output_folder, file_size, open_input, open_output
+from .files import copy_time, create_output_folder, file_size, open_input, open_output
 from .plan import Job
 from .run import FileProgress
 
@@ -29,7 +29,18 @@ class EncodeRequest:
     settings: EncoderSettings
     channels: str = "auto"
     """One of `audio.CHANNEL_MODES`."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    """Stored in the stream; they replace tags of the same keys in the input."""
+    copy_tags: bool = True
+    """Store the tags of the input."""
+    preserve_time: bool = False
+    """Give the output the modification time of the input."""
+
+    def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
+        """The tags to store for an input."""
+        given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
+        copied = read_tags(source) if self.copy_tags and os.path.isfile(source) else []
+        return merge_tags(copied, given)
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,8 @@ class FileEncoder:
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
                 encoder.close()
+        if self._request.preserve_time:
+            copy_time(job)
         writer = encoder.writer
         return EncodeResult(
             job,
@@ -121,7 +134,9 @@ class FileEncoder:
     def _source(self, job: Job, reader: AudioReader, total_samples: int | None) -> SourceFormat:
         channels = choose_channels(reader.channels, self._request.channels, reader.name)
         dual_mono = channels == 2 and _has_equal_channels(job.source, reader)
-        return SourceFormat(reader.sample_rate, channels, dual_mono, total_samples, self._request.tags)
+        return SourceFormat(
+            reader.sample_rate, channels, dual_mono, total_samples, self._request.tags_of(job.source)
+        )
 
     def _first_pass(
         self, job: Job, source: SourceFormat, progress: FileProgress, seconds: float | None
@@ -153,11 +168,11 @@ class FileEncoder:
             )
         if not same_audio:
             return f"contains other audio than {job.source}"
-        if not self._has_same_settings(report.header):
+        if not self._has_same_settings(report.header, job):
             return "was made with other settings or weights"
         return None
 
-    def _has_same_settings(self, header: Header) -> bool:
+    def _has_same_settings(self, header: Header, job: Job) -> bool:
         """Whether a stream was made with these weights and settings."""
         codec, settings = self._codec, self._request.settings
         experts = settings.total_experts(codec.parameters, header.signals)
@@ -166,7 +181,7 @@ class FileEncoder:
             (header.fingerprint, header.parameters) == (codec.fingerprint, codec.parameters)
             and (header.rate_mode, header.experts_total) == (settings.rate_mode, experts)
             and (settings.constant or header.nominal_bits_per_second == rate)
-            and dict(header.tags) == dict(self._request.tags)
+            and header.tags == self._request.tags_of(job.source)
         )
 
 

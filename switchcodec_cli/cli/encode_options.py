@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from .options import channels_option, effort_option
+from .options import channels_option, effort_option, preserve_time_option
 
 if TYPE_CHECKING:
     from ..batch.encode_job import EncodeRequest
@@ -50,8 +50,13 @@ _OPTIONS = (
     effort_option,
     channels_option,
     click.option(
-        "--tag", multiple=True, metavar="KEY=VALUE", help="Tag to store in the file; can be repeated."
+        "--tag",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Tag to store in the file, instead of tags of this key in the input; can be repeated.",
     ),
+    click.option("--no-tags", is_flag=True, help="Do not store the tags of the input."),
+    preserve_time_option,
 )
 
 
@@ -72,6 +77,8 @@ def encode_request(
     effort: int,
     channels: str,
     tag: Sequence[str],
+    no_tags: bool,
+    preserve_time: bool,
 ) -> EncodeRequest:
     """Convert the values of the options to encoder settings. Raises UsageError."""
     from ..batch.encode_job import EncodeRequest
@@ -84,7 +91,9 @@ def encode_request(
     if max_kbps is not None and abr is None and vbr is None:
         raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
     settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
-    return EncodeRequest(settings, channels, parse_tags(tag))
+    return EncodeRequest(
+        settings, channels, parse_tags(tag), copy_tags=not no_tags, preserve_time=preserve_time
+    )
 
 
 def parse_tags(entries: Sequence[str]) -> dict[str, str]:

@@ -44,6 +44,9 @@ output_option = click.option(
     type=click.Path(allow_dash=True, readable=False),
     help="Output file or folder; - for standard output.",
 )
+preserve_time_option = click.option(
+    "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
+)
 channels_option = click.option(
     "--channels",
     type=click.Choice(["auto", "mono", "stereo"]),
