@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,7 +84,7 @@ class Codec:
         quality: float | None = None,
         max_kbps: float | None = None,
         effort: int = DEFAULT_EFFORT,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Encode a whole recording.
 
@@ -99,7 +99,7 @@ class Codec:
             quality: 0 to 10.
             max_kbps: Limit for every window, with average_kbps or quality.
             effort: Search effort, 0 (fastest) to 3 (best quality).
-            tags: Stored in the stream.
+            tags: Stored in the stream: pairs of key and value, or a mapping.
 
         Returns:
             The bytes of a `.swc` file.
@@ -114,7 +114,7 @@ class Codec:
             channels,
             dual_mono=channels == 2 and bool((samples[:, 0] == samples[:, 1]).all()),
             total_samples=len(samples),
-            tags=tags or {},
+            tags=tags or (),
         )
         settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
         allocation = None
@@ -180,7 +180,7 @@ class Codec:
         """
         adapt_to_fork(self.model.device, self._process)
         settings = settings or EncoderSettings()
-        writer = StreamWriter(file, self._header(source, settings))
+        writer = StreamWriter(file, self._header(source, settings), settings.request)
         return StreamEncoder(self.model, writer, settings, allocation)
 
     def first_pass(self, source: SourceFormat, settings: EncoderSettings) -> FirstPass:

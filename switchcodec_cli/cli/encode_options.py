@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from .options import channels_option, effort_option
+from .options import channels_option, effort_option, preserve_time_option
 
 if TYPE_CHECKING:
     from ..batch.encode_job import EncodeRequest
@@ -50,8 +50,19 @@ _OPTIONS = (
     effort_option,
     channels_option,
     click.option(
-        "--tag", multiple=True, metavar="KEY=VALUE", help="Tag to store in the file; can be repeated."
+        "--raw",
+        metavar="RATE[,CHANNELS[,CODING]]",
+        help="Inputs are samples without a header, such as 48000,2,PCM_24; in folders, files ending in .raw "
+        "or .pcm.  [default: 1 channel of PCM_16]",
     ),
+    click.option(
+        "--tag",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Tag to store in the file, instead of tags of this key in the input; can be repeated.",
+    ),
+    click.option("--no-tags", is_flag=True, help="Do not store the tags of the input."),
+    preserve_time_option,
 )
 
 
@@ -71,9 +82,13 @@ def encode_request(
     max_kbps: float | None,
     effort: int,
     channels: str,
+    raw: str | None,
     tag: Sequence[str],
+    no_tags: bool,
+    preserve_time: bool,
 ) -> EncodeRequest:
     """Convert the values of the options to encoder settings. Raises UsageError."""
+    from ..audio.formats import parse_raw_format
     from ..batch.encode_job import EncodeRequest
     from ..encoder.settings import EncoderSettings
 
@@ -84,7 +99,15 @@ def encode_request(
     if max_kbps is not None and abr is None and vbr is None:
         raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
     settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
-    return EncodeRequest(settings, channels, parse_tags(tag))
+    samples = None if raw is None else parse_raw_format(raw)
+    return EncodeRequest(
+        settings,
+        channels,
+        parse_tags(tag),
+        raw=samples,
+        copy_tags=not no_tags,
+        preserve_time=preserve_time,
+    )
 
 
 def parse_tags(entries: Sequence[str]) -> dict[str, str]:

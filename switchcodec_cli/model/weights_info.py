@@ -21,6 +21,17 @@ from .config import ModelConfig
 FORMAT = "switchcodec-1"  # in the metadata of every weights file
 FINGERPRINT_BYTES = 16
 
+# What safetensors raises for files that it cannot read, and numpy for data types that it lacks.
+_UNREADABLE = (
+    OSError,
+    SafetensorError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    NotImplementedError,
+    OverflowError,
+)
+
 
 @dataclass(frozen=True)
 class WeightsInfo:
@@ -80,7 +91,9 @@ def read_weights(path: Path) -> WeightsFile:
                 raise WeightsError(f"{path}: not SwitchCodec weights (format {metadata.get('format')!r})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         file_bytes = path.stat().st_size
-    except (OSError, SafetensorError, TypeError, AttributeError) as error:  # numpy lacks some data types
+    except MemoryError:
+        raise WeightsError(f"{path}: out of memory") from None
+    except _UNREADABLE as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     config, provenance = _decode_metadata(path, metadata)
     parameters = sum(tensor.size for tensor in tensors.values())
@@ -93,7 +106,7 @@ def _decode_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConf
     try:
         config = ModelConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata.get("provenance", "{}"))
-    except (KeyError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: invalid metadata ({error})") from None
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None

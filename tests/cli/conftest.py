@@ -30,7 +30,7 @@ def make_weights(path: Path, seed: int) -> Path:
     for name, values in model.named_buffers():
         if "codewords" in name:
             values.normal_(0, 0.3)
-    model.analysis.mean.fill_(-2)
+    model.backbone.analysis.mean.fill_(-2)
     save_weights(path, model, {"made": "by a test"})
     return path
 
