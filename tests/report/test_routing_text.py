@@ -1,44 +1,17 @@
 """The routing of a stream as text."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from summaries import CODED, COPY, INTENSITY, SILENT, make_summary
 
-from switchcodec_cli.bitstream import BlockKind, BlockMode
 from switchcodec_cli.report.routing_text import block_coding, block_text, routing_picture
-
-COPY, SILENT, INTENSITY = (
-    BlockMode(kind) for kind in (BlockKind.COPY, BlockKind.SILENT, BlockKind.INTENSITY)
-)
-
-
-def coded(experts):
-    return BlockMode(BlockKind.CODED, experts)
-
-
-def make_summary(modes, masks, coding="MONO"):
-    """A summary of a stream with four experts, whose windows have these modes, None for damaged ones."""
-    masks = np.array(masks, bool)
-    return SimpleNamespace(
-        header=SimpleNamespace(
-            signals=masks.shape[1],
-            channel_coding=SimpleNamespace(name=coding),
-            parameters=SimpleNamespace(experts=4),
-        ),
-        windows=len(modes),
-        modes=modes,
-        masks=masks,
-        window_bytes=np.full(len(modes), 100),
-        seconds=1.0 * len(modes),
-    )
 
 
 @pytest.fixture
 def summary():
     masks = np.zeros((4, 2, 4))
     masks[0, 0, [1, 3]] = 1
-    modes = [(coded(2), INTENSITY), (SILENT, coded(1)), (coded(0), COPY), None]
+    modes = [(CODED, INTENSITY), (SILENT, CODED), (CODED, COPY), None]
     return make_summary(modes, masks, "LEFT_RIGHT")
 
 
@@ -66,7 +39,7 @@ def test_picture(summary):
 def test_columns_of_many_windows_show_shares():
     masks = np.zeros((200, 1, 4))
     masks[:100:2, 0, 0] = 1  # every second window of the first half
-    lines = list(routing_picture(make_summary([(coded(1),)] * 200, masks), width=43, ascii_only=True))
+    lines = list(routing_picture(make_summary([(CODED,)] * 200, masks), width=43, ascii_only=True))
     assert all(len(line) <= 43 for line in lines)
     assert lines[1] == "  expert 0      " + ":" * 10 + " " * 10 + " 25 %"
 
