@@ -284,7 +284,7 @@ class Codec:
         """
         adapt_to_fork(self.model.device, self._process)
         settings = settings or EncoderSettings()
-        writer = StreamWriter(file, self._header(source, settings))
+        writer = StreamWriter(file, self._header(source, settings), settings.request)
         return StreamEncoder(self.model, writer, settings, allocation)
 
     def first_pass(self, source: SourceFormat, settings: EncoderSettings) -> FirstPass:

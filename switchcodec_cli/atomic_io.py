@@ -19,6 +19,8 @@ PIPE = "-"  # the path that stands for standard input or standard output
 # Error numbers that only writing can raise, whatever file the exception names.
 _WRITE_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
+_LONGEST_NAME = 200  # bytes of the name of the output in that of the temporary file
+
 
 def write_error(name: object, error: OSError) -> SwcError:
     """The error to raise when the output called `name` cannot be written."""
@@ -36,7 +38,8 @@ def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> 
 class PendingFile:
     """A temporary file that replaces `path` on `commit`.
 
-    The temporary file is hidden, lies in the same folder and ends in ".part". Symbolic links are followed.
+    The temporary file is hidden, lies in the same folder and is named after the output: ".NAME.xxxx.part".
+    Symbolic links are followed.
     Devices and named pipes such as `/dev/null` are never replaced: for them `temporary` is the path itself.
 
     Args:
@@ -66,7 +69,7 @@ class PendingFile:
             return
         if existing is not None and not force:
             raise UsageError(f"{path}: exists already (use --force to overwrite it)")
-        self.temporary = self._output.with_name(f".{secrets.token_hex(8)}.part")
+        self.temporary = self._output.with_name(_temporary_name(self._output.name))
         try:
             # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
             os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -110,6 +113,13 @@ class PendingFile:
     def is_write_error(self, error: OSError) -> bool:
         """Whether an exception was raised by writing to this file."""
         return error.errno in _WRITE_ERRORS or error.filename == str(self.temporary)
+
+
+def _temporary_name(name: str) -> str:
+    """A hidden name that belongs to `name`, which is shortened if a file system might not allow the whole."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return f".{name}.{secrets.token_hex(4)}.part"
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Install what the tests need, then run the linter and all tests; fails if anything does.
+# Install the development tools, then run linters, type checker, spelling checker and all tests. Every step is
+# run, and the exit code is 1 if any of them failed.
 #
 #   sh tests/run.sh [arguments for pytest]
 #
-# Runs in the Python named by SWC_PYTHON, else in the active virtual environment, else in .venv of the
-# project's folder, which is made if it is not there.
+# Uses the Python named by SWC_PYTHON, else the active virtual environment, else .venv in the project's folder,
+# which is created if necessary.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,5 +21,8 @@ fi
 
 status=0
 "$python" -m ruff check . || status=1
+"$python" -m ruff format --check . || status=1
+"$python" -m mypy || status=1
+"$python" -m codespell_lib || status=1
 "$python" -m pytest "$@" || status=1
 exit $status

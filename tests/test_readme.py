@@ -1,4 +1,4 @@
-"""The README's own commands run and do what they say."""
+"""The commands and the Python code in the README run, and its rates are those of the package."""
 
 from __future__ import annotations
 
@@ -12,19 +12,29 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from switchcodec_cli.bitstream import StreamParameters, nominal_kbps, total_kbps
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+DEFAULT_PARAMETERS = StreamParameters(
+    sample_rate=44100,
+    hop=1024,
+    frames_per_window=43,
+    experts=8,
+    codebook_size=1024,
+    codebooks_per_quantizer=2,
+)
 
 
-def blocks(language: str, heading: str) -> str:
-    """All code blocks of a language below a heading."""
+def code_blocks(language: str, heading: str) -> str:
+    """All code blocks of a language in a section."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return "\n".join(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL))
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A folder with the examples in it, and an environment in which `swc` is this package."""
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with the example audio, and an environment in which `swc` runs this package."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "speech.flac", folder / "examples")
@@ -37,9 +47,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     return folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-def test_shell_examples(place: tuple[Path, dict[str, str]]) -> None:
-    folder, environment = place
-    script = "set -e\n" + blocks("sh", "Use") + blocks("sh", "Pipelines")
+def test_shell_examples(sandbox: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = sandbox
+    script = "set -e\n" + code_blocks("sh", "Use") + code_blocks("sh", "Pipelines")
     assert script.count("swc ") >= 10
     done = subprocess.run(["sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -52,9 +62,9 @@ def test_shell_examples(place: tuple[Path, dict[str, str]]) -> None:
     assert (folder / "archive2" / "speech.swc").read_bytes() == (folder / "archive/speech.swc").read_bytes()
 
 
-def test_python_example(place: tuple[Path, dict[str, str]]) -> None:
-    folder, environment = place
-    code = blocks("python", "Python")
+def test_python_example(sandbox: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = sandbox
+    code = code_blocks("python", "Python API")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
     )
@@ -62,17 +72,15 @@ def test_python_example(place: tuple[Path, dict[str, str]]) -> None:
     assert "kbps" in done.stdout
 
 
-def test_size_claim_for_an_hour() -> None:
-    from switchcodec_cli.bitstream import StreamParameters, total_kbps
-
-    kbps = total_kbps(StreamParameters(44100, 1024, 43, 8, 1024, 2), 2, 1)
+def test_size_of_an_hour() -> None:
+    kbps = total_kbps(DEFAULT_PARAMETERS, 2, 1)
     assert f"{kbps * 3600 / 8 / 1000:.1f} MB" in README
 
 
-def test_rate_table_is_the_rate_arithmetic() -> None:
-    from switchcodec_cli.bitstream import StreamParameters, nominal_kbps, total_kbps
-
-    parameters = StreamParameters(44100, 1024, 43, 8, 1024, 2)
-    for experts in (0, 2, 5, 8):
-        row = f"| {nominal_kbps(parameters, 1 + experts):.2f} | {total_kbps(parameters, experts, 1):.3f} |"
+def test_table_of_rates() -> None:
+    for experts in range(9):
+        nominal = nominal_kbps(DEFAULT_PARAMETERS, 1 + experts)
+        real = total_kbps(DEFAULT_PARAMETERS, experts, 1)
+        window_bytes = round(real * 125 * DEFAULT_PARAMETERS.window_seconds)
+        row = f"| {nominal:.2f} | {real:.3f} | {experts} | {window_bytes} | {real * 0.45:.2f} MB |"
         assert row in README, row

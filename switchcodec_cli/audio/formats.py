@@ -10,7 +10,7 @@ import soundfile
 
 from ..atomic_io import PIPE
 from ..errors import UsageError
-from .wav import SAMPLE_BYTES
+from .wav import SAMPLE_BYTES, SampleFormat
 
 AudioPath: TypeAlias = str | os.PathLike[str]
 Output: TypeAlias = AudioPath | BinaryIO
@@ -45,9 +45,47 @@ RAW_SUFFIXES = frozenset({".raw", ".pcm"})
 # Files with these suffixes are picked up in folders. A file named explicitly may have any suffix.
 READABLE_SUFFIXES = frozenset({*WRITABLE_FORMATS, ".aifc", ".rf64", ".snd"}) - RAW_SUFFIXES
 
+# Audio that libsndfile does not decode; it is decoded by ffmpeg where that is installed.
+FFMPEG_SUFFIXES = frozenset(
+    {
+        ".3ga", ".3gp", ".aac", ".ac3", ".adts", ".alac", ".amr", ".ape", ".awb", ".dff", ".dsf", ".dts",
+        ".eac3", ".m4a", ".m4b", ".m4r", ".mka", ".mp4", ".mpc", ".oma", ".ra", ".shn", ".spx", ".tak",
+        ".tta", ".webm", ".weba", ".wma", ".wv",
+    }
+)  # fmt: skip
+# Beginnings of such files, as pairs of position and bytes.
+_FFMPEG_SIGNATURES = (
+    (4, b"ftyp"),  # MP4, M4A, 3GP
+    (0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")),  # ASF: WMA
+    (0, b"\x1aE\xdf\xa3"),  # Matroska, WebM
+    (0, b"wvpk"),
+    (0, b"MAC "),
+    (0, b"#!AMR"),
+    (0, b"TTA1"),
+    (0, b"tBaK"),
+    (0, b"MP+"),
+    (0, b"MPCK"),
+    (0, b"DSD "),
+    (0, b"FRM8"),
+    (0, b"ajkg"),  # Shorten
+    (0, b"\x0bw"),  # AC-3
+    (28, b"Speex   "),
+)
+SIGNATURE_BYTES = 36
+
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")  # store samples beyond full scale
 STREAMABLE_CONTAINERS = ("WAV", "RAW")  # can be written to a pipe
+
+# Names of codings of raw audio in other programs.
+_RAW_CODINGS = {
+    "U8": "PCM_U8",
+    "S16LE": "PCM_16",
+    "S24LE": "PCM_24",
+    "S32LE": "PCM_32",
+    "F32LE": "FLOAT",
+    "F64LE": "DOUBLE",
+}
 
 _SAMPLE_RATES = {  # in Hz, of subtypes that do not support every rate
     "OPUS": (8000, 12000, 16000, 24000, 48000),
@@ -85,6 +123,43 @@ def output_format(output: Output, format: str | None = None, subtype: str | None
             f"{chosen.container} does not support {chosen.subtype}, only {', '.join(sorted(supported))}"
         )
     return chosen
+
+
+def is_lossless(format: str) -> bool:
+    """Whether every decoder gets the same samples from a format such as "WAV/PCM_16" or "FLAC/PCM_24"."""
+    subtype = format.rpartition("/")[2]
+    return subtype.startswith(("PCM_", "ALAC_")) or subtype in ("FLOAT", "DOUBLE")
+
+
+def needs_ffmpeg(start: bytes, name: str = "") -> bool:
+    """Whether audio is decoded by ffmpeg rather than by libsndfile.
+
+    Args:
+        start: the first `SIGNATURE_BYTES` bytes of the file.
+        name: its name; the suffix decides if the content is not recognised.
+    """
+    if any(start[at:].startswith(signature) for at, signature in _FFMPEG_SIGNATURES):
+        return True
+    if len(start) > 2 and start[0] == 0xFF and start[1] & 0xF6 == 0xF0:  # ADTS: like MPEG audio of layer 0
+        return True
+    return Path(name).suffix.lower() in FFMPEG_SUFFIXES
+
+
+def parse_raw_format(text: str) -> SampleFormat:
+    """Parse RATE[,CHANNELS[,CODING]], such as "16000,1,PCM_16"; one channel and PCM_16 may be left out.
+
+    Raises:
+        UsageError: it does not have this form, or its values are not supported.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    rate, channels, coding = parts + ["", "1", "PCM_16"][len(parts) :] if len(parts) <= 3 else ["", "", ""]
+    subtype = coding.upper().replace("-", "_")
+    subtype = _RAW_CODINGS.get(subtype, subtype)
+    if not (rate.isdecimal() and channels.isdecimal() and int(rate) and 0 < int(channels) < 1 << 16):
+        raise UsageError(f"raw audio needs RATE,CHANNELS,CODING such as 16000,1,PCM_16, not {text!r}")
+    if subtype not in SAMPLE_BYTES:
+        raise UsageError(f"raw audio can be coded as {', '.join(SAMPLE_BYTES)}, not {coding}")
+    return SampleFormat(int(rate), int(channels), subtype)
 
 
 def _subtypes(container: str) -> list[str]:

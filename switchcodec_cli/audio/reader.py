@@ -13,8 +13,19 @@ import numpy as np
 
 from ..atomic_io import PIPE, standard_input
 from ..errors import BadInputError, system_message
-from .sources import EndlessFile, LibrarySource, Source, WavSource, states_length, truncated_error
-from .wav import NotPlainWav, read_header
+from .digest import file_digest
+from .ffmpeg import FfmpegSource
+from .formats import SIGNATURE_BYTES, is_lossless, needs_ffmpeg
+from .sources import (
+    EndlessFile,
+    LibrarySource,
+    RawSource,
+    Source,
+    WavSource,
+    states_length,
+    truncated_error,
+)
+from .wav import NotPlainWav, SampleFormat, read_exactly, read_header
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 
@@ -27,8 +38,11 @@ class AudioReader:
     WAV is streamed in constant memory, also from pipes and with a header that states no size, as `ffmpeg -f
     wav -` writes it. Other formats on a pipe are copied to a temporary file first.
 
+    Formats that libsndfile does not read, such as M4A and WMA, are decoded by `ffmpeg` if it is installed.
+
     Args:
         source: path, "-" or binary file object.
+        raw: format of the samples of an input without a header.
 
     Attributes:
         name: name of the input in messages.
@@ -36,13 +50,16 @@ class AudioReader:
         channels: number of channels, in the order of the file.
         frames: length in samples per channel, None if it is known only at the end.
         format: container and subtype, such as "WAV/PCM_16" or "OGG/VORBIS".
+        is_lossless: whether every decoder gets the same samples from this format.
 
     Raises:
         BadInputError: the input is unreadable, empty, not audio, or known to be truncated.
     """
 
-    def __init__(self, source: Input) -> None:
+    def __init__(self, source: Input, raw: SampleFormat | None = None) -> None:
         self.name = _name_of(source)
+        self._raw = raw
+        self._file: str | BinaryIO | None = None  # the bytes of the input, if they can be read again
         self._resources = ExitStack()
         try:
             self._source = self._open(source)
@@ -54,6 +71,7 @@ class AudioReader:
             raise
         self.sample_rate, self.channels = self._source.sample_rate, self._source.channels
         self.frames, self.format = self._source.frames, self._source.format
+        self.is_lossless = is_lossless(self.format)
 
     def _open(self, source: Input) -> Source:
         if not isinstance(source, (str, os.PathLike)):
@@ -81,11 +99,17 @@ class AudioReader:
         file = self._resources.enter_context(open(path, "rb"))  # noqa: SIM115
         if not stat.S_ISREG(status.st_mode):
             return self._open_stream(file)
+        self._file = path
+        if self._raw is not None:
+            return RawSource(file, self._raw, status.st_size, self.name)
         try:
             return WavSource(file, read_header(file, self.name), status.st_size, self.name)
         except NotPlainWav:
             if status.st_size == 0:
                 raise BadInputError(f"{self.name}: the file is empty") from None
+            file.seek(0)
+            if needs_ffmpeg(read_exactly(file, SIGNATURE_BYTES), path):
+                return self._open_ffmpeg(path)
             return self._open_library(path if states_length(file) else EndlessFile(file))
 
     def _open_stream(self, stream: BinaryIO) -> Source:
@@ -94,26 +118,51 @@ class AudioReader:
         if can_rewind:
             file_bytes = stream.seek(0, os.SEEK_END)
             stream.seek(0)
+            self._file = stream
+        if self._raw is not None:
+            return RawSource(stream, self._raw, file_bytes, self.name)
         recorder = _RecordingStream(stream)
         try:
             header = read_header(recorder, self.name)
         except NotPlainWav:
             if not recorder.data:
                 raise BadInputError(f"{self.name}: the input is empty") from None
-            file = stream if can_rewind else self._copy_to_file(bytes(recorder.data), stream)
+            read_exactly(recorder, SIGNATURE_BYTES - len(recorder.data))
+            start = bytes(recorder.data)
+            if needs_ffmpeg(start):
+                named = self._copy_to_file(start, stream)
+                self._file = named.name
+                return self._open_ffmpeg(named.name)
+            file = stream if can_rewind else self._copy_to_file(start, stream)
+            self._file = file
             return self._open_library(file if states_length(file) else EndlessFile(file))
         return WavSource(stream, header, file_bytes, self.name)
 
     def _open_library(self, file: str | BinaryIO | EndlessFile) -> Source:
         return self._resources.enter_context(closing(LibrarySource(file, self.name)))
 
+    def _open_ffmpeg(self, path: str) -> Source:
+        return self._resources.enter_context(closing(FfmpegSource(path, self.name)))
+
     def _copy_to_file(self, start: bytes, rest: BinaryIO) -> BinaryIO:
-        """Copy a stream, of which `start` was read already, to a temporary file."""
-        file = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        """Copy a stream, of which `start` was read already, to a temporary file with a name."""
+        file = self._resources.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115
         file.write(start)
         while piece := rest.read(1 << 20):
             file.write(piece)
-        return file
+        file.flush()
+        return file  # type: ignore[return-value]  # a wrapper of a binary file
+
+    def file_digest(self) -> bytes | None:
+        """Digest over the bytes of the input, see `digest.file_digest`; None for WAV or raw from a pipe.
+
+        Raises:
+            BadInputError: the input cannot be read again.
+        """
+        try:
+            return None if self._file is None else file_digest(self._file)
+        except OSError as error:
+            raise BadInputError(f"{self.name}: cannot read: {system_message(error)}") from None
 
     def blocks(self, size: int = 65536) -> Iterator[np.ndarray]:
         """Yield float32 blocks of `size` frames, the last one shorter. # (size, channels)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 
 from ..errors import BadInputError, system_message
-from .wav import PLACEHOLDER_SIZE, PrefixedStream, WavHeader, decode_samples, read_exactly
+from .wav import PLACEHOLDER_SIZE, PrefixedStream, SampleFormat, WavHeader, decode_samples, read_exactly
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile reports 2**63 - 1 if a header leaves the length open
 # libsndfile silently reduces the length to the size of the file, but writes it to its log.
@@ -18,6 +21,30 @@ _CORRECTED_SIZE = re.compile(
     r"^ *(?:FORM|SSND|Data Size|riff|data) *: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
 _DRAIN_BYTES = 1 << 24
+_stderr_lock = threading.Lock()
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Discard what C libraries print to standard error: libmpg123 has notes on every irregular MP3.
+
+    The file descriptor is redirected for the whole process, so use this for short calls only.
+    """
+    with _stderr_lock:
+        try:
+            saved = os.dup(2)
+        except OSError:  # standard error is closed
+            yield
+            return
+        try:
+            with suppress(OSError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 2)
+                os.close(null)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 class Source(Protocol):
@@ -93,6 +120,43 @@ class WavSource:
         return decode_samples(data, self._samples.subtype).reshape(-1, self.channels)
 
 
+class RawSource:
+    """Reads samples without a header.
+
+    Args:
+        stream: positioned at the first sample.
+        samples: their format.
+        file_bytes: size of the whole file, None for a pipe.
+        name: name of the input in error messages.
+
+    Raises:
+        BadInputError: the size does not fit the format.
+    """
+
+    def __init__(self, stream: BinaryIO, samples: SampleFormat, file_bytes: int | None, name: str) -> None:
+        self._stream, self._samples, self._name = stream, samples, name
+        self.sample_rate, self.channels = samples.sample_rate, samples.channels
+        self.format = f"RAW/{samples.subtype}"
+        self.frames = None if file_bytes is None else file_bytes // samples.frame_bytes
+        self._check_size(file_bytes or 0)
+
+    def read(self, size: int) -> np.ndarray:
+        """Decode the next frames, see `Source`."""
+        try:
+            data = read_exactly(self._stream, size * self._samples.frame_bytes)
+        except OSError as error:
+            raise BadInputError(f"{self._name}: cannot read: {system_message(error)}") from None
+        self._check_size(len(data))
+        return decode_samples(data, self._samples.subtype).reshape(-1, self.channels)
+
+    def _check_size(self, count: int) -> None:
+        if count % self._samples.frame_bytes:
+            raise BadInputError(
+                f"{self._name}: the size is not a multiple of {self._samples.frame_bytes} bytes, as "
+                f"{self.channels} channels of {self._samples.subtype} have it"
+            )
+
+
 class LibrarySource:
     """Decodes a file with libsndfile.
 
@@ -109,7 +173,8 @@ class LibrarySource:
         if not isinstance(file, str):
             file.seek(0)
         try:
-            self._file = _SequentialSoundFile(file)
+            with quiet_libraries():
+                self._file = _SequentialSoundFile(file)
         except soundfile.LibsndfileError as error:
             detail = error.error_string.rstrip(".").lower()
             raise BadInputError(f"{name}: not a supported audio file ({detail})") from None
@@ -120,6 +185,7 @@ class LibrarySource:
         self.format = f"{self._file.format}/{self._file.subtype}"
         is_known = not isinstance(file, EndlessFile) and self._file.frames < _UNKNOWN_FRAMES
         self.frames: int | None = self._file.frames if is_known else None
+        self._is_mpeg = self._file.subtype.startswith("MPEG")
         for stated, present in _CORRECTED_SIZE.findall(self._file.extra_info):
             if int(present) < int(stated) < PLACEHOLDER_SIZE:
                 self.close()
@@ -128,7 +194,8 @@ class LibrarySource:
     def read(self, size: int) -> np.ndarray:
         """Decode the next frames, see `Source`."""
         try:
-            block: np.ndarray = self._file.read(size, dtype="float32", always_2d=True)
+            with quiet_libraries() if self._is_mpeg else nullcontext():
+                block: np.ndarray = self._file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             detail = error.error_string.removeprefix("Error : ").rstrip(".").lower()
             time = self._frames_read / self.sample_rate

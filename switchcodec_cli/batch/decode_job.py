@@ -23,7 +23,7 @@ from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
 from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
-from .run import FileProgress
+from .run import Difference, FileProgress, is_stale
 
 if TYPE_CHECKING:
     from ..api import Codec
@@ -151,7 +151,7 @@ class FileDecoder:
                 subtype=request.subtype,
                 format=request.format,
                 frames=None if frames is None else resampled_length(frames, decoded_rate, rate),
-                force=self._force,
+                force=self._force or job.overwrite,
                 tags=decoder.header.tags if request.copy_tags else (),
             ) as writer:
                 for block in decoder.blocks():
@@ -176,7 +176,7 @@ class FileDecoder:
             elapsed=time.perf_counter() - began,
         )
 
-    def difference(self, job: Job) -> str | None:
+    def difference(self, job: Job) -> Difference | None:
         """How existing audio differs from what `run` would write, see `Worker`. Raises SwcError."""
         with open_input(job.source) as file:
             reader = StreamReader(file)
@@ -185,12 +185,12 @@ class FileDecoder:
             with AudioReader(job.output) as audio:
                 rate, channels, frames = audio.sample_rate, audio.channels, audio.frames
         except SwcError:
-            return "is not readable"
+            return Difference("is not readable")
         expected_rate = self._request.output_rate(job.output, header.original_rate)
         same_length = True
         if total is not None:
             samples = self._request.samples_of(total, header.original_rate)
             same_length = frames == resampled_length(samples, header.original_rate, expected_rate)
         if (rate, channels) != (expected_rate, header.channels) or not same_length:
-            return f"contains other audio than {job.source}"
+            return Difference(f"contains other audio than {job.source}", is_stale(job))
         return None

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..atomic_io import PIPE
 from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
-from ..bitstream import Header, verify
+from ..audio.digest import SampleDigest
+from ..audio.wav import SampleFormat
+from ..bitstream import DigestKind, Header, SourceDigest
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
-from .files import copy_time, create_output_folder, file_size, open_input, open_output
+from .comparison import StreamComparison
+from .files import copy_time, create_output_folder, file_size, open_output
 from .plan import Job
-from .run import FileProgress
+from .run import Difference, FileProgress
 
 if TYPE_CHECKING:
     from ..api import Codec
@@ -35,12 +38,41 @@ class EncodeRequest:
     """Store the tags of the input."""
     preserve_time: bool = False
     """Give the output the modification time of the input."""
+    raw: SampleFormat | None = None
+    """Format of inputs without a header; None for inputs with one."""
+
+    def open_source(self, path: str) -> AudioReader:
+        """Open an input. Raises BadInputError."""
+        return AudioReader(path, self.raw)
 
     def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
         """The tags to store for an input."""
         given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
-        copied = read_tags(source) if self.copy_tags and os.path.isfile(source) else []
-        return merge_tags(copied, given)
+        has_tags = self.copy_tags and self.raw is None and os.path.isfile(source)
+        return merge_tags(read_tags(source) if has_tags else [], given)
+
+    def source_format(
+        self, path: str, reader: AudioReader, dual_mono: bool, total_samples: int | None = None
+    ) -> SourceFormat:
+        """The audio that is encoded from an input.
+
+        Args:
+            path: of the input.
+            reader: the input.
+            dual_mono: whether both channels of a stereo signal are equal.
+            total_samples: length per channel, None if it is known only at the end.
+
+        Raises:
+            UsageError: the input has other channels than the request allows.
+        """
+        channels = choose_channels(reader.channels, self.channels, reader.name)
+        return SourceFormat(
+            reader.sample_rate,
+            channels,
+            dual_mono and channels == 2,
+            total_samples,
+            self.tags_of(path),
+        )
 
 
 @dataclass(frozen=True)
@@ -90,8 +122,8 @@ class FileEncoder:
     """
 
     def __init__(self, codec: Codec, request: EncodeRequest, force: bool = False) -> None:
-        request.settings.check(codec.parameters, 1)
         self._codec, self._request, self._force = codec, request, force
+        self._comparison = StreamComparison(codec.parameters, codec.fingerprint, request)
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:
         """Encode a file block by block. Raises SwcError."""
@@ -105,20 +137,23 @@ class FileEncoder:
     def _encode(self, job: Job, progress: FileProgress, trust_length: bool) -> EncodeResult:
         """Encode a file; `trust_length` writes the length that it states into the header of the stream."""
         began = time.perf_counter()
-        with AudioReader(job.source) as reader:
+        with self._request.open_source(job.source) as reader:
             source = self._source(job, reader, reader.frames if trust_length else None)
+            digest = SampleDigest()
             seconds = None if reader.frames is None else reader.frames / reader.sample_rate
             create_output_folder(job)
             allocation = self._first_pass(job, source, progress, seconds)
             progress.start(reader.name, seconds)
-            with open_output(job.output, self._force) as file:
+            with open_output(job.output, self._force or job.overwrite) as file:
                 encoder = self._codec.encoder(file, source, self._request.settings, allocation)
                 for block in reader.blocks():
+                    if reader.is_lossless:
+                        digest.update(block)
                     encoder.write(mix(block, source.channels))
                     progress.advance(len(block) / source.sample_rate)
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
-                encoder.close()
+                encoder.close(_source_digest(reader, digest))
         if self._request.preserve_time:
             copy_time(job)
         writer = encoder.writer
@@ -132,11 +167,22 @@ class FileEncoder:
         )
 
     def _source(self, job: Job, reader: AudioReader, total_samples: int | None) -> SourceFormat:
-        channels = choose_channels(reader.channels, self._request.channels, reader.name)
-        dual_mono = channels == 2 and _has_equal_channels(job.source, reader)
-        return SourceFormat(
-            reader.sample_rate, channels, dual_mono, total_samples, self._request.tags_of(job.source)
-        )
+        source = self._request.source_format(job.source, reader, dual_mono=False, total_samples=total_samples)
+        if source.channels == 2 and self._has_equal_channels(job.source, reader):
+            return replace(source, dual_mono=True)
+        return source
+
+    def _has_equal_channels(self, path: str, reader: AudioReader) -> bool:
+        """Whether both channels of a stereo signal will be equal.
+
+        A stereo file is read until the channels differ. The channels of a pipe are assumed to differ.
+        """
+        if reader.channels != 2:
+            return reader.channels == 1
+        if not os.path.isfile(path):
+            return False
+        with self._request.open_source(path) as ahead:
+            return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())
 
     def _first_pass(
         self, job: Job, source: SourceFormat, progress: FileProgress, seconds: float | None
@@ -147,52 +193,20 @@ class FileEncoder:
             return None
         first_pass = self._codec.first_pass(source, settings)
         progress.start(f"first pass: {job.source}", seconds)
-        with AudioReader(job.source) as reader:
+        with self._request.open_source(job.source) as reader:
             for block in reader.blocks():
                 first_pass.write(mix(block, source.channels))
                 progress.advance(len(block) / source.sample_rate)
         return first_pass.close()
 
-    def difference(self, job: Job) -> str | None:
+    def difference(self, job: Job) -> Difference | None:
         """How an existing stream differs from what `run` would write, see `Worker`. Raises SwcError."""
-        with open_input(job.output) as file:
-            report = verify(file)
-        if not report.ok or report.header is None:
-            return "is damaged"
-        with AudioReader(job.source) as reader:
-            channels = choose_channels(reader.channels, self._request.channels, reader.name)
-            same_audio = (
-                report.header.original_rate == reader.sample_rate
-                and report.header.channels == channels
-                and reader.frames in (None, report.total_samples)
-            )
-        if not same_audio:
-            return f"contains other audio than {job.source}"
-        if not self._has_same_settings(report.header, job):
-            return "was made with other settings or weights"
-        return None
-
-    def _has_same_settings(self, header: Header, job: Job) -> bool:
-        """Whether a stream was made with these weights and settings."""
-        codec, settings = self._codec, self._request.settings
-        experts = settings.total_experts(codec.parameters, header.signals)
-        rate = settings.nominal_bits_per_second
-        return (
-            (header.fingerprint, header.parameters) == (codec.fingerprint, codec.parameters)
-            and (header.rate_mode, header.experts_total) == (settings.rate_mode, experts)
-            and (settings.constant or header.nominal_bits_per_second == rate)
-            and header.tags == self._request.tags_of(job.source)
-        )
+        return self._comparison.difference(job)
 
 
-def _has_equal_channels(source: str, reader: AudioReader) -> bool:
-    """Whether both channels of a stereo signal will be equal.
-
-    A stereo file is read until the channels differ. The channels of a pipe are assumed to differ.
-    """
-    if reader.channels != 2:
-        return reader.channels == 1
-    if not os.path.isfile(source):
-        return False
-    with AudioReader(source) as ahead:
-        return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())
+def _source_digest(reader: AudioReader, samples: SampleDigest) -> SourceDigest | None:
+    """Digest of the input after it was read; None if only that of the samples that were encoded is known."""
+    if reader.is_lossless:
+        return SourceDigest(DigestKind.SAMPLES, samples.value())
+    value = reader.file_digest()
+    return None if value is None else SourceDigest(DigestKind.FILE, value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,11 +34,21 @@ class RejectedInput:
 
 
 @dataclass(frozen=True)
+class IgnoredInput:
+    """A file in a folder that looks like an input, but is not processed."""
+
+    source: str
+    reason: str
+    """Continues the sentence "the file ..."."""
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The files that were found for the arguments of a command."""
 
     files: list[InputFile]
     rejected: list[RejectedInput]
+    ignored: list[IgnoredInput] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,22 @@ class Conversion:
     """Suffixes that identify an output path as a file, not a folder."""
     output_suffix: str
     """Suffix of outputs that are named after their inputs."""
+    ignored_suffixes: Mapping[str, str] = field(default_factory=dict)
+    """Why files with other suffixes, which look like inputs, are not picked up in folders."""
+    unwritable_suffixes: frozenset[str] = frozenset()
+    """Suffixes of outputs that one might ask for in vain."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which inputs are taken beside the arguments, and where their outputs are written."""
+
+    exclude: tuple[str, ...] = ()
+    """Glob patterns of files and folders to leave out."""
+    listed: tuple[str, ...] | None = None
+    """Files and folders from a list, taken literally."""
+    relative_to: str | None = None
+    """Folder below which the paths of inputs are kept below the output folder."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,8 @@ class Job:
     output: str
     create_folder: bool = False
     """Whether to create the folder of the output."""
+    overwrite: bool = False
+    """Whether the output exists and is to be replaced."""
 
     @property
     def source_name(self) -> str:
@@ -77,8 +107,17 @@ class Plan:
 
     jobs: list[Job] = field(default_factory=list)
     rejected: list[RejectedInput] = field(default_factory=list)
+    ignored: list[IgnoredInput] = field(default_factory=list)
     is_single: bool = False
-    """Whether a single file was given: its error is that of the command, and it is never skipped."""
+    """Whether a single file was given, whose error is that of the command."""
+    resumes: bool = True
+    """Whether jobs with an up-to-date output are skipped: not for a single file, unless its output is in a
+    folder that was given."""
+
+    @property
+    def has_existing_outputs(self) -> bool:
+        """Whether an output of a job exists."""
+        return any(job.output != PIPE and os.path.isfile(job.output) for job in self.jobs)
 
     def check(self, force: bool) -> None:
         """Detect errors of a single file before models are loaded. Raises SwcError."""
@@ -87,68 +126,138 @@ class Plan:
         for rejected in self.rejected:
             raise rejected.error
         for job in self.jobs:
-            if job.output != PIPE and not force and os.path.isfile(job.output):
+            if self.has_existing_outputs and not self.resumes and not force:
                 raise UsageError(f"{job.output}: exists already (use --force to overwrite it)")
             if job.source != PIPE and not os.path.exists(job.source):
                 raise BadInputError(f"{job.source}: no such file")
 
 
-def find_inputs(arguments: Sequence[str], suffixes: frozenset[str]) -> Inputs:
+def find_inputs(
+    arguments: Sequence[str],
+    suffixes: frozenset[str],
+    exclude: Sequence[str] = (),
+    ignored_suffixes: Mapping[str, str] | None = None,
+    listed: Sequence[str] = (),
+) -> Inputs:
     """Find the files for arguments, each a file, a folder, a glob pattern or "-".
 
     Folders are searched recursively for files with the given suffixes. Hidden files and folders are skipped.
+
+    Args:
+        arguments: as above.
+        suffixes: of the files that are picked up in folders.
+        exclude: glob patterns of files and folders to leave out, see `_Search._excludes`.
+        ignored_suffixes: see `Conversion`.
+        listed: further files and folders, whose names are taken literally.
     """
-    found: list[InputFile | RejectedInput] = []
+    search = _Search(suffixes, exclude, ignored_suffixes or {})
+    is_only = len(arguments) + len(listed) == 1
     for argument in arguments:
-        if argument == PIPE or (os.path.lexists(argument) and not os.path.isdir(argument)):
-            found.append(InputFile(argument, os.path.basename(argument)))
-        elif os.path.isdir(argument):
-            # Several folders keep their names, so that their trees do not collide.
-            root = argument if len(arguments) == 1 else os.path.dirname(os.path.abspath(argument))
-            found += _files_below(argument, root, suffixes)
-        elif glob.has_magic(argument):
-            found += _matching_files(argument, suffixes)
+        if argument == PIPE:
+            search.found.append(InputFile(PIPE, PIPE))
+        elif not os.path.lexists(argument) and glob.has_magic(argument):
+            search.add_matches(argument)
         else:
-            found.append(RejectedInput(argument, BadInputError(f"{argument}: no such file or folder")))
+            search.add(argument, is_only)
+    for name in listed:
+        search.add(name, is_only)
     return Inputs(
-        files=[each for each in found if isinstance(each, InputFile)],
-        rejected=[each for each in found if isinstance(each, RejectedInput)],
+        files=[each for each in search.found if isinstance(each, InputFile)],
+        rejected=[each for each in search.found if isinstance(each, RejectedInput)],
+        ignored=[each for each in search.found if isinstance(each, IgnoredInput)],
     )
 
 
-def _files_below(folder: str, root: str, suffixes: frozenset[str]) -> Iterator[InputFile | RejectedInput]:
-    """Files in a folder and its subfolders, with paths relative to `root`."""
-    errors: list[OSError] = []
-    is_empty = True
-    for parent, folders, names in os.walk(folder, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and _suffix(name) in suffixes:
-                is_empty = False
-                path = os.path.join(parent, name)
-                yield InputFile(path, os.path.relpath(path, root))
-    for error in errors:
-        yield RejectedInput(folder, BadInputError(f"{error.filename}: cannot list: {error.strerror}"))
-    if is_empty and not errors:
-        kind = ".swc files" if suffixes == STREAM_SUFFIXES else "audio files"
-        yield RejectedInput(folder, BadInputError(f"{folder}: no {kind} in this folder"))
+class _Search:
+    """A search for input files; `found` has what was found so far."""
 
+    def __init__(
+        self, suffixes: frozenset[str], exclude: Sequence[str], ignored_suffixes: Mapping[str, str]
+    ) -> None:
+        self._suffixes, self._exclude, self._ignored_suffixes = suffixes, exclude, ignored_suffixes
+        self.found: list[InputFile | RejectedInput | IgnoredInput] = []
 
-def _matching_files(pattern: str, suffixes: frozenset[str]) -> Iterator[InputFile | RejectedInput]:
-    """Files that match a glob pattern, or if only folders match, the files below them."""
-    parts = Path(pattern).parts
-    first_magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    root = os.path.join(*parts[:first_magic]) if first_magic else "."
-    matches = sorted(glob.glob(pattern, recursive=True))
-    files = [path for path in matches if not os.path.isdir(path)]
-    if not matches:
-        yield RejectedInput(pattern, BadInputError(f"{pattern}: no file matches this pattern"))
-    elif files:
+    def add(self, path: str, is_only: bool) -> None:
+        """Add a file, or the files in a folder; `is_only` if nothing else was given."""
+        if os.path.isdir(path):
+            # Several folders keep their names, so that their trees do not collide.
+            root = path if is_only else os.path.dirname(os.path.abspath(path))
+            self._add_folder(path, root)
+        elif not os.path.lexists(path):
+            error = BadInputError(f"{path}: no such file or folder")
+            self.found.append(RejectedInput(path, error))
+        elif not self._excludes(path):
+            self.found.append(InputFile(path, os.path.basename(path)))
+
+    def add_matches(self, pattern: str) -> None:
+        """Add the files that match a glob pattern, or if only folders match, the files below them."""
+        parts = Path(pattern).parts
+        first_magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+        root = os.path.join(*parts[:first_magic]) if first_magic else "."
+        matches = sorted(glob.glob(pattern, recursive=True))
+        files = [path for path in matches if not os.path.isdir(path)]
+        if not matches:
+            error = BadInputError(f"{pattern}: no file matches this pattern")
+            self.found.append(RejectedInput(pattern, error))
         for path in files:
-            yield InputFile(path, os.path.relpath(path, root))
-    else:
-        for folder in matches:
-            yield from _files_below(folder, root, suffixes)
+            if not self._excludes(path):
+                self._add_regular(path, root)
+        if not files:
+            for folder in matches:
+                self._add_folder(folder, root)
+
+    def _excludes(self, path: str) -> bool:
+        """Whether a pattern matches the name or, if the pattern contains a slash, the whole path."""
+        path = path.removeprefix("./")
+        return any(
+            fnmatch.fnmatchcase(path if "/" in pattern else os.path.basename(path), pattern)
+            for pattern in self._exclude
+        )
+
+    def _add_folder(self, folder: str, root: str) -> None:
+        """Add the files in a folder and its subfolders, with paths relative to `root`."""
+        errors: list[OSError] = []
+        is_empty = True
+        for parent, folders, names in os.walk(folder, onerror=errors.append):
+            inner = os.path.relpath(parent, folder)
+            kept = []
+            for name in sorted(folders):
+                if name.startswith(".") or self._excludes(os.path.join(inner, name)):
+                    continue
+                path = os.path.join(parent, name)
+                if os.path.islink(path):
+                    self.found.append(IgnoredInput(path, "is a link to a folder, which is not followed"))
+                else:
+                    kept.append(name)
+            folders[:] = kept
+            for name in sorted(names):
+                suffix = _suffix(name)
+                if name.startswith(".") or self._excludes(os.path.join(inner, name)):
+                    is_empty &= suffix not in self._suffixes
+                elif suffix in self._suffixes:
+                    is_empty = False
+                    self._add_regular(os.path.join(parent, name), root)
+                elif suffix in self._ignored_suffixes:
+                    path = os.path.join(parent, name)
+                    self.found.append(IgnoredInput(path, self._ignored_suffixes[suffix]))
+        for error in errors:
+            message = f"{error.filename}: cannot list: {error.strerror}"
+            self.found.append(RejectedInput(folder, BadInputError(message)))
+        if is_empty and not errors:
+            kind = ".swc files" if self._suffixes == STREAM_SUFFIXES else "audio files"
+            self.found.append(RejectedInput(folder, BadInputError(f"{folder}: no {kind} in this folder")))
+
+    def _add_regular(self, path: str, root: str) -> None:
+        """Add a file that was found; named pipes and devices, which might block, are ignored."""
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:  # reported when it is read
+            mode = stat.S_IFREG
+        if stat.S_ISREG(mode):
+            self.found.append(InputFile(path, os.path.relpath(path, root)))
+        else:
+            kind = "a named pipe" if stat.S_ISFIFO(mode) else "not a regular file"
+            self.found.append(IgnoredInput(path, f"is {kind}"))
 
 
 def _suffix(path: str) -> str:
@@ -156,58 +265,155 @@ def _suffix(path: str) -> str:
 
 
 def split_output(
-    arguments: Sequence[str], output: str | None, suffixes: frozenset[str]
+    arguments: Sequence[str], output: str | None, conversion: Conversion
 ) -> tuple[list[str], str | None]:
-    """Separate the arguments `IN OUT` into inputs and output.
+    """Separate the arguments `IN... OUT` into inputs and output, as `cp` does.
 
-    The second of two arguments is the output if it is "-" or has one of the suffixes, unless an output was
-    given as an option.
+    The last of several arguments is the output if it is a folder. The second of two is also the output if it
+    is "-" or has the suffix of an output. An output that was given as an option takes precedence.
+
+    Raises:
+        UsageError: the last argument can be neither an output nor an input.
     """
     inputs = list(arguments)
-    if output is None and len(inputs) == 2 and (inputs[1] == PIPE or _suffix(inputs[1]) in suffixes):
-        return inputs[:1], inputs[1]
+    if output is not None or len(inputs) < 2:
+        return inputs, output
+    last, are_two = inputs[-1], len(inputs) == 2
+    has_output_suffix = _suffix(last) in conversion.output_suffixes
+    if os.path.isdir(last) or (are_two and (last == PIPE or has_output_suffix)):
+        return inputs[:-1], last
+    if has_output_suffix:
+        raise UsageError(
+            f"{last}: several inputs need an output folder, which must exist or be given with -o"
+        )
+    if _suffix(last) in conversion.unwritable_suffixes:
+        raise UsageError(f"{last}: {_output_hint(last, conversion)}")
+    is_pattern = glob.has_magic(last)
+    looks_like_input = _suffix(last) in conversion.input_suffixes and not are_two
+    if last != PIPE and not (os.path.lexists(last) or is_pattern or looks_like_input):
+        hint = _output_hint(last, conversion)
+        raise UsageError(
+            f"{last}: no such file or folder; {hint}; for a new folder use -o {last.rstrip('/')}/"
+        )
     return inputs, output
 
 
-def plan_jobs(arguments: Sequence[str], output: str | None, conversion: Conversion) -> Plan:
+def _output_hint(output: str, conversion: Conversion) -> str:
+    """Says which outputs are possible."""
+    suffixes = sorted(conversion.output_suffixes)
+    return f"the name of an output ends in {suffixes[0] if len(suffixes) == 1 else ' '.join(suffixes)}"
+
+
+def plan_jobs(
+    arguments: Sequence[str],
+    output: str | None,
+    conversion: Conversion,
+    selection: Selection = Selection(),  # is immutable
+) -> Plan:
     """Determine the output of every input.
 
     Args:
         arguments: files, folders, patterns, or "-" for standard input.
         output: a file, a folder or "-"; None writes outputs beside their inputs.
         conversion: kinds of inputs and outputs.
+        selection: inputs beside the arguments, and where outputs are written.
 
     Raises:
         UsageError: the arguments contradict each other.
     """
-    arguments, output = split_output(arguments, output, conversion.output_suffixes)
-    inputs = find_inputs(arguments, conversion.input_suffixes)
-    plan = Plan(rejected=inputs.rejected, is_single=_is_single(arguments))
+    if selection.listed is None:
+        arguments, output = split_output(arguments, output, conversion)
     if output == "":
         raise UsageError("the name of the output is empty")
+    listed, base = selection.listed or (), selection.relative_to
+    inputs = find_inputs(
+        arguments, conversion.input_suffixes, selection.exclude, conversion.ignored_suffixes, listed
+    )
+    is_single = selection.listed is None and _is_single(arguments)
+    plan = Plan(rejected=inputs.rejected, ignored=inputs.ignored, is_single=is_single)
     if any(file.path == PIPE for file in inputs.files):
         if not plan.is_single:
             raise UsageError("standard input cannot be one of several inputs")
         output = PIPE if output is None else output
-    folder = _output_folder(output, plan.is_single, conversion.output_suffixes)
+    if base is None:
+        folder = _output_folder(output, plan.is_single, conversion.output_suffixes)
+    else:
+        folder = _relative_output_folder(base, output)
+    plan.resumes = not is_single or folder is not None
 
     sources = {os.path.realpath(file.path) for file in inputs.files if file.path != PIPE}
     owners: dict[str, str] = {}  # the input of every output
     for file in inputs.files:
-        job = _job(file, output, folder, conversion.output_suffix)
-        resolved = os.path.realpath(job.output)
-        owner = owners.setdefault(resolved, file.path)
-        if job.output == PIPE:
-            plan.jobs.append(job)
-        elif same_file(file.path, job.output) or (resolved in sources and os.path.isfile(resolved)):
-            error = UsageError(f"{file.path}: its output {job.output} would replace an input")
-            plan.rejected.append(RejectedInput(file.path, error))
-        elif owner != file.path:
-            error = UsageError(f"{file.path}: its output {job.output} is also that of {owner}")
-            plan.rejected.append(RejectedInput(file.path, error))
+        try:
+            relative = file if base is None else InputFile(file.path, _path_below(base, file.path))
+            job = _job(relative, output, folder, conversion.output_suffix)
+            is_duplicate = _is_duplicate(job, owners, sources)
+        except _Rejection as rejection:
+            plan.rejected.append(RejectedInput(file.path, rejection.error))
         else:
-            plan.jobs.append(job)
+            plan.jobs += [] if is_duplicate else [job]
     return plan
+
+
+class _Rejection(Exception):
+    """An input that cannot be processed, unlike the others."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.error = UsageError(message)
+
+
+def _is_duplicate(job: Job, owners: dict[str, str], sources: set[str]) -> bool:
+    """Whether the same file was given before.
+
+    Args:
+        job: the job.
+        owners: the source of every output so far; that of this job is added.
+        sources: all inputs.
+
+    Raises:
+        _Rejection: the output is an input, or the output of another job.
+    """
+    if job.output == PIPE:
+        return False
+    resolved = os.path.realpath(job.output)
+    is_new = resolved not in owners
+    owner = owners.setdefault(resolved, job.source)
+    if same_file(job.source, job.output) or (resolved in sources and os.path.isfile(resolved)):
+        raise _Rejection(f"{job.source}: its output {job.output} would replace an input")
+    if owner != job.source and not same_file(owner, job.source):
+        raise _Rejection(f"{job.source}: its output {job.output} is also that of {owner}")
+    return not is_new
+
+
+def _relative_output_folder(base: str, output: str | None) -> str:
+    """The output folder if paths below `base` are kept. Raises UsageError if that is impossible."""
+    if not os.path.isdir(base):
+        raise UsageError(f"--relative-to {base}: no such folder")
+    if output is None:
+        raise UsageError("--relative-to needs an output folder, given with -o")
+    if output == PIPE or (os.path.lexists(output) and not os.path.isdir(output)):
+        raise UsageError(f"--relative-to needs an output folder, but {output} is a file")
+    return output
+
+
+def _path_below(base: str, path: str) -> str:
+    """Path relative to a folder. Raises _Rejection if it is outside."""
+    if path == PIPE:
+        raise UsageError("standard input has no path for --relative-to")
+    candidates = (
+        os.path.relpath(path, base),
+        os.path.relpath(os.path.realpath(os.path.dirname(path) or "."), os.path.realpath(base)),
+    )
+    if not _is_outside(candidates[0]):
+        return candidates[0]
+    if not _is_outside(candidates[1]):  # by another name, through a link
+        return os.path.normpath(os.path.join(candidates[1], os.path.basename(path)))
+    raise _Rejection(f"{path}: is not below {base} (--relative-to)")
+
+
+def _is_outside(relative: str) -> bool:
+    return relative == os.pardir or relative.startswith(os.pardir + os.sep)
 
 
 def _is_single(arguments: Sequence[str]) -> bool:

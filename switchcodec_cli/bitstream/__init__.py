@@ -4,6 +4,7 @@ The format is specified in bitstream_spec.md. This package needs numpy and bitar
 nor the model.
 """
 
+from .additions import DigestKind, EncodingRequest, SourceDigest
 from .bit_budget import BitBudget
 from .errors import TruncatedError
 from .header import ChannelCoding, Header, RateMode, header_bytes
@@ -45,11 +46,14 @@ __all__ = [
     "BlockMode",
     "ChannelCoding",
     "DamagedWindow",
+    "DigestKind",
+    "EncodingRequest",
     "Header",
     "Problem",
     "Rate",
     "RateMode",
     "Report",
+    "SourceDigest",
     "StreamParameters",
     "StreamReader",
     "StreamWriter",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Generator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,15 +18,20 @@ from .trailer import MARKER, WRONG_PACKETS_CRC, Trailer, read_trailer, unpack_ta
 
 
 class ForwardReader:
-    """Reads all packets and the trailer of a stream whose header has been read."""
+    """Reads all packets and the trailer of a stream whose header has been read.
+
+    Attributes:
+        trailer: the trailer, once it has been read and found sound
+    """
 
     def __init__(self, header: Header, source: ByteSource) -> None:
         self._header, self._source = header, source
         self._resynchroniser = Resynchroniser(header, source)
         self._log = _PacketLog(header)
+        self.trailer: Trailer | None = None
 
-    def packets(self) -> Generator[RawPacket | DamagedWindow, None, Trailer]:
-        """Yields all packets and returns the trailer.
+    def packets(self) -> Iterator[RawPacket | DamagedWindow]:
+        """Yields all packets and reads the trailer.
 
         Raises:
             BadInputError: the stream is truncated, the packet behind a damaged one cannot be found, the
@@ -40,8 +45,8 @@ class ForwardReader:
         packets = self._log.packets
         trailer = read_trailer(self._header, self._source.take, range(packets, packets + 1))
         self._log.check_trailer(trailer)
+        self.trailer = trailer
         self._check_end_of_file()
-        return trailer
 
     def _at_trailer(self) -> bool:
         start = self._source.peek(len(MARKER))
@@ -53,11 +58,14 @@ class ForwardReader:
 
     def _check_another_packet_allowed(self) -> None:
         packets, parameters = self._log.packets, self._header.parameters
-        if packets and self._log.last_frames < parameters.frames_per_window:
-            start = parameters.window_start(packets - 1)
-            raise BadInputError(f"window {packets - 1} at {start:.3f} s is short but is not the last")
         if packets == self._header.window_count:
             raise BadInputError(f"no trailer follows the {packets} windows that the header announces")
+        if packets and self._log.last_frames < parameters.frames_per_window:
+            start = parameters.window_start(packets - 1)
+            raise BadInputError(
+                f"no trailer follows window {packets - 1} at {start:.3f} s, which is short; "
+                "only the last window may be"
+            )
 
     def _next_packet(self) -> tuple[RawPacket | DamagedWindow, int]:
         """The packet at the position of the source, which is not taken, and its size."""

@@ -19,8 +19,8 @@ from .tags import Tags, check_tags, encode_tags, read_tags
 
 MAGIC = b"\x89SWC"
 MAJOR = 1
-MINOR = 0
-HEADER_BYTES = 64  # of version 1.0, without tags
+MINOR = 1  # that is written; streams of any minor version are read
+HEADER_BYTES = 64  # of versions 1.0 and 1.1, without tags
 FINGERPRINT_BYTES = 16
 UNKNOWN_TOTAL = (1 << 64) - 1
 NO_EXPERTS_TOTAL = 0xFF  # in streams whose rate is not constant
@@ -233,8 +233,8 @@ def _read_fields(take: TakeBytes) -> tuple[int, _Fields]:
     body, crc = start + rest[:-_CRC_BYTES], rest[-_CRC_BYTES:]
     if zlib.crc32(body) != int.from_bytes(crc, "little"):
         raise BadInputError("the header is damaged (wrong checksum)")
-    if minor == 0 and length != HEADER_BYTES:
-        raise BadInputError(f"a header of version 1.0 has {HEADER_BYTES} bytes, not {length}")
+    if minor <= MINOR and length != HEADER_BYTES:
+        raise BadInputError(f"a header of version 1.{minor} has {HEADER_BYTES} bytes, not {length}")
     return minor, _Fields(*_FIELDS.unpack_from(body, _START.size))
 
 

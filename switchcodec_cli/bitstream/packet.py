@@ -59,17 +59,6 @@ def parse_modes(
     return _read_modes(parameters, signals, BitReader(start[:MODES_BYTES].ljust(MODES_BYTES, b"\0")))
 
 
-def parse_masks(parameters: StreamParameters, signals: int, packet: bytes) -> tuple[tuple[int, ...], ...]:
-    """Mask of each signal, empty where it is not coded, of a packet with valid mode fields.
-
-    Raises:
-        PacketDamage: no mask has the rank.
-    """
-    bits = BitReader(packet)
-    _, modes = _read_modes(parameters, signals, bits)
-    return _read_masks(parameters, modes, bits)
-
-
 def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> Window:
     """The window of a packet whose size and CRC have been checked.
 
@@ -79,16 +68,14 @@ def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> 
     bits = BitReader(packet[:-PACKET_CRC_BYTES])
     frames, modes = _read_modes(parameters, signals, bits)
     masks = _read_masks(parameters, modes, bits)
-    levels = [
-        [bits.read(LEVEL_BITS) for _ in range(LEVEL_BANDS if mode.kind is BlockKind.INTENSITY else 0)]
-        for mode in modes
-    ]
+    intensity = any(mode.kind is BlockKind.INTENSITY for mode in modes)  # of one signal at most
+    levels = [bits.read(LEVEL_BITS) for _ in range(LEVEL_BANDS)] if intensity else []
     blocks = []
-    for mode, mask, block_levels in zip(modes, masks, levels, strict=True):
+    for mode, mask in zip(modes, masks, strict=True):
         if mode.kind is BlockKind.CODED:
             blocks.append(_read_coded_block(parameters, mask, frames, bits))
         elif mode.kind is BlockKind.INTENSITY:
-            blocks.append(intensity_block(block_levels))
+            blocks.append(intensity_block(levels))
         else:
             blocks.append(COPY if mode.kind is BlockKind.COPY else SILENT)
     if not bits.rest_is_zero():
@@ -108,13 +95,9 @@ def _read_modes(
         field = bits.read(parameters.mode_bits)
     fields = [field] + [bits.read(parameters.mode_bits) for _ in range(signals - 1)]
     try:
-        modes = tuple(map(parameters.mode_of_field, fields))
+        return frames, parameters.modes_of_fields(fields)
     except ValueError as error:
         raise PacketDamage(str(error)) from None
-    error_text = parameters.mode_error(modes)
-    if error_text:
-        raise PacketDamage(error_text)
-    return frames, modes
 
 
 def _read_masks(

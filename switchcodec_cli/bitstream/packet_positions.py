@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import BadInputError
 from .header import Header
 from .modes import BlockMode
-from .parameters import StreamParameters
 from .trailer import Trailer, unpack_table
 
 NO_FIT = "the packets do not fill the space between header and trailer"
@@ -71,7 +70,7 @@ class TablePositions(PacketPositions):
 
     def __init__(self, header: Header, trailer: Trailer, area: int) -> None:
         self._header, self._trailer = header, trailer
-        self._block = lru_cache(maxsize=1)(self._unpack_block)
+        self._block = lru_cache(maxsize=1)(self._unpack_block)  # the last one in use stays unpacked
         self._starts = [0]  # offset of the first packet of each block
         for number in range(-(-trailer.packets // self.BLOCK)):
             self._starts.append(self._starts[-1] + int(self._block(number).offsets[-1]))
@@ -96,28 +95,20 @@ class TablePositions(PacketPositions):
         last = min(first + self.BLOCK, trailer.packets)
         fields = unpack_table(self._header, trailer.table, first, last)
         for distinct in np.unique(fields, axis=0).tolist():
-            _modes_of_fields(parameters, distinct)
+            self._modes(distinct)
         sizes = parameters.packet_bytes_of_fields(fields)
         if last == trailer.packets:
-            sizes[-1] = parameters.packet_bytes(
-                _modes_of_fields(parameters, fields[-1].tolist()), trailer.last_frames
-            )
+            sizes[-1] = parameters.packet_bytes(self._modes(fields[-1].tolist()), trailer.last_frames)
         return _TableBlock(fields, np.concatenate([[0], np.cumsum(sizes)]))
+
+    def _modes(self, fields: Sequence[int]) -> tuple[BlockMode, ...]:
+        try:
+            return self._header.parameters.modes_of_fields(fields)
+        except ValueError as error:
+            raise BadInputError(f"invalid table in the trailer: {error}") from None
 
 
 @dataclass(frozen=True)
 class _TableBlock:
     mode_fields: np.ndarray  # (packets, signals)
     offsets: np.ndarray  # (packets + 1,) in bytes from the first packet of the block
-
-
-def _modes_of_fields(parameters: StreamParameters, fields: Sequence[int]) -> tuple[BlockMode, ...]:
-    """The modes of a row of the table. Raises BadInputError if no packet can have them."""
-    try:
-        modes = tuple(map(parameters.mode_of_field, fields))
-    except ValueError as error:
-        raise BadInputError(f"invalid table in the trailer: {error}") from None
-    error_text = parameters.mode_error(modes)
-    if error_text:
-        raise BadInputError(f"invalid table in the trailer: {error_text}")
-    return modes

@@ -116,6 +116,18 @@ class StreamParameters:
                 return "intensity stereo needs the other signal to be coded"
         return None
 
+    def modes_of_fields(self, fields: Sequence[int]) -> tuple[BlockMode, ...]:
+        """The modes of the mode fields of a packet, one per signal.
+
+        Raises:
+            ValueError: a value is reserved, or the modes cannot be in one packet.
+        """
+        modes = tuple(map(self.mode_of_field, fields))
+        error = self.mode_error(modes)
+        if error:
+            raise ValueError(error)
+        return modes
+
     def all_modes(self, signals: int) -> list[tuple[BlockMode, ...]]:
         """All combinations of modes that a packet can have, in ascending order of their mode fields."""
         combinations = product(self._modes, repeat=signals)

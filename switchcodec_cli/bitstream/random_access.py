@@ -15,8 +15,8 @@ from .packet import MIN_PACKET_BYTES
 from .packet_positions import PacketPositions, packet_positions
 from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
 from .trailer import (
-    FIXED_BYTES,
     LENGTH_AND_MAGIC_BYTES,
+    MIN_TRAILER_BYTES,
     WRONG_PACKETS_CRC,
     Trailer,
     read_trailer,
@@ -71,7 +71,7 @@ def open_random_access(file: BinaryIO, start: int, header: Header) -> RandomAcce
         start: position of the first packet in the file
     """
     end = file.seek(0, os.SEEK_END)
-    if end - start < FIXED_BYTES:
+    if end - start < MIN_TRAILER_BYTES:
         return None
     file.seek(end - LENGTH_AND_MAGIC_BYTES)
     size = trailer_size_at_end(read_fully(file, LENGTH_AND_MAGIC_BYTES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..errors import UsageError
@@ -88,8 +88,12 @@ class StreamReader:
     def _unpack(self, packet: RawPacket | DamagedWindow) -> Window | DamagedWindow:
         return unpack(self.header, packet) if isinstance(packet, RawPacket) else packet
 
-    def _read_forward(self) -> Generator[RawPacket | DamagedWindow, None, None]:
-        self.trailer = yield from ForwardReader(self.header, self._source_of_packets()).packets()
+    def _read_forward(self) -> Iterator[RawPacket | DamagedWindow]:
+        reader = ForwardReader(self.header, self._source_of_packets())
+        try:
+            yield from reader.packets()
+        finally:
+            self.trailer = reader.trailer  # which can be sound although something follows it
 
     def _source_of_packets(self) -> ByteSource:
         if self._start is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import BadInputError
 from .byte_source import ByteSource
@@ -16,6 +17,7 @@ from .trailer import FIXED_BYTES, MARKER, claimed_packets
 # Limit of the work of all searches in a stream, in bytes: a constant and a multiple of the bytes read
 SEARCH_BYTES = 1 << 24
 SEARCH_FACTOR = 64
+CANDIDATE_BYTES = 1 << 9  # work of trying a size, beside the bytes that are checked
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,17 @@ class Resynchroniser:
 
     def __init__(self, header: Header, source: ByteSource) -> None:
         self._header, self._source = header, source
-        self._work = 0  # bytes peeked at or checked so far
+        self._constant_sizes: frozenset[int] = frozenset()
+        if header.experts_total is not None:
+            self._constant_sizes = constant_packet_sizes(
+                header.parameters, header.signals, header.experts_total
+            )
+        self._work = 0  # in bytes, so far
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        """All sizes that a full packet can have, in ascending order."""
+        return sorted(self._header.packet_sizes())
 
     def find_end(self, index: int, claimed: int | None) -> DamagedExtent:
         """The extent of the damaged packet at the position of the source.
@@ -47,19 +59,20 @@ class Resynchroniser:
         Raises:
             BadInputError: the next packet cannot be found.
         """
-        sizes = sorted(self._header.packet_sizes())
-        ahead = self._source.peek(2 * sizes[-1] + MODES_BYTES)
+        largest = self._sizes[-1]
+        # Room for a packet of the largest size behind another, or for the fixed part of a trailer
+        ahead = self._source.peek(max(2 * largest + MODES_BYTES, largest + FIXED_BYTES))
         self._work += len(ahead)
-        extent = self._before_trailer(ahead, index, sizes[-1])
+        extent = self._before_trailer(ahead, index, largest)
         if extent is None:
-            candidates = sizes if claimed is None else [claimed, *sizes]
+            candidates = self._sizes if claimed is None else [claimed, *self._sizes]
             extent = self._before_packet(ahead, index, candidates)
         if extent is not None:
             return extent
         if self._work > SEARCH_BYTES + SEARCH_FACTOR * self._source.position:
             raise BadInputError(f"there is too much damage before {self._place(index)} to continue")
         size = self._likely_size(claimed)
-        if len(ahead) < (sizes[-1] if size is None else size):
+        if len(ahead) < (largest if size is None else size):
             raise truncated_after(self._header, index)
         if size is None:
             raise BadInputError(f"{self._place(index)} is damaged and the next packet cannot be found")
@@ -87,6 +100,7 @@ class Resynchroniser:
     def _is_packet(self, ahead: bytes, at: int, index: int) -> bool:
         """Whether a sound packet of window ``index`` starts at position ``at``."""
         parameters = self._header.parameters
+        self._work += CANDIDATE_BYTES
         try:
             frames, modes = parse_modes(parameters, self._header.signals, ahead[at : at + MODES_BYTES])
         except PacketDamage:
@@ -98,11 +112,9 @@ class Resynchroniser:
 
     def _likely_size(self, claimed: int | None) -> int | None:
         """The size to assume where nothing sound follows; None without any clue."""
-        header = self._header
-        if header.experts_total is None:
+        if not self._constant_sizes:
             return claimed
-        constant = constant_packet_sizes(header.parameters, header.signals, header.experts_total)
-        return claimed if claimed in constant else max(constant)
+        return claimed if claimed in self._constant_sizes else max(self._constant_sizes)
 
     def _place(self, index: int) -> str:
         return f"window {index} at {self._header.parameters.window_start(index):.3f} s"

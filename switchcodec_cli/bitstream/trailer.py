@@ -9,20 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BadInputError, UsageError
+from .additions import ADDITIONS_BYTES, EncodingRequest, SourceDigest, decode_additions, encode_additions
 from .bits import BitReader, BitWriter
 from .byte_source import TakeBytes
 from .errors import TruncatedError
-from .header import Header
+from .header import MINOR, Header
 
 MARKER = b"\xffEND"
 END_MAGIC = b"CWS\x89"
-MAX_EXTRA_BYTES = 1 << 16  # that newer minor versions may add
+MAX_ADDITIONS_BYTES = 1 << 16  # of newer minor versions
 WRONG_PACKETS_CRC = "the checksum over all packets is wrong, although that of each packet is right"
 
 _FIXED = struct.Struct("<4sIQIIIHH")
 _CLOSE = struct.Struct("<II4s")  # CRC, length, end magic
 _LENGTH_AND_MAGIC = struct.Struct("<I4s")
 FIXED_BYTES = _FIXED.size  # before the table
+MIN_TRAILER_BYTES = FIXED_BYTES + _CLOSE.size  # without table and additions
 LENGTH_AND_MAGIC_BYTES = _LENGTH_AND_MAGIC.size  # at the very end
 
 
@@ -36,16 +38,19 @@ class Trailer:
     packet_bytes: int  # size of every packet but the last; 0: see the table
     last_frames: int  # latent frames in the last window, 0 if there is none
     table: bytes = b""  # mode fields of all packets, packed
+    source: SourceDigest | None = None  # None if unknown
+    request: EncodingRequest | None = None  # None if nothing is known
+    additions_bytes: int = ADDITIONS_BYTES  # 0 in version 1.0, perhaps more in newer versions
 
     @property
     def size(self) -> int:
-        """Size in bytes of the whole trailer as this version writes it."""
-        return FIXED_BYTES + len(self.table) + _CLOSE.size
+        """Size in bytes of the whole trailer."""
+        return MIN_TRAILER_BYTES + len(self.table) + self.additions_bytes
 
 
 def trailer_bytes(header: Header, packets: int) -> int:
-    """Size of a trailer with a table of so many packets."""
-    return FIXED_BYTES + _table_bytes(header, packets) + _CLOSE.size
+    """Size of a trailer with a table of so many packets, as this version writes it."""
+    return MIN_TRAILER_BYTES + _table_bytes(header, packets) + ADDITIONS_BYTES
 
 
 def _table_bytes(header: Header, packets: int) -> int:
@@ -73,7 +78,7 @@ def unpack_table(header: Header, table: bytes, first: int, last: int) -> np.ndar
 
 
 def encode_trailer(trailer: Trailer) -> bytes:
-    """The bytes of a trailer."""
+    """The bytes of a trailer with the additions of this version."""
     fixed = _FIXED.pack(
         MARKER,
         trailer.size,
@@ -84,7 +89,7 @@ def encode_trailer(trailer: Trailer) -> bytes:
         trailer.last_frames,
         0,
     )
-    data = fixed + trailer.table
+    data = fixed + trailer.table + encode_additions(trailer.source, trailer.request)
     return data + _CLOSE.pack(zlib.crc32(data), trailer.size, END_MAGIC)
 
 
@@ -128,8 +133,8 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
     if packets not in packet_counts:
         raise BadInputError(f"the trailer counts {packets} windows, but {packet_counts[-1]} precede it")
     table_bytes = _table_bytes(header, packets) if packet_bytes == 0 else 0
-    extra = size - (FIXED_BYTES + table_bytes + _CLOSE.size)
-    if not 0 <= extra <= (MAX_EXTRA_BYTES if header.minor else 0):
+    additions_bytes = size - MIN_TRAILER_BYTES - table_bytes
+    if additions_bytes not in _additions_sizes(header.minor):
         raise BadInputError(f"the trailer claims {size} bytes, which does not fit its content")
     rest = take(size - FIXED_BYTES)
     if len(rest) < size - FIXED_BYTES:
@@ -137,11 +142,30 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
     crc, size_again, magic = _CLOSE.unpack(rest[-_CLOSE.size :])
     if zlib.crc32(rest[: -_CLOSE.size], zlib.crc32(fixed)) != crc or size_again != size or magic != END_MAGIC:
         raise BadInputError("the trailer is damaged (wrong checksum)")
-    trailer = Trailer(total, packets, packets_crc, packet_bytes, last_frames, rest[:table_bytes])
-    if reserved and header.minor == 0:
+    source, request = decode_additions(rest[table_bytes:]) if additions_bytes else (None, None)
+    trailer = Trailer(
+        total,
+        packets,
+        packets_crc,
+        packet_bytes,
+        last_frames,
+        rest[:table_bytes],
+        source,
+        request,
+        additions_bytes,
+    )
+    if reserved and header.minor <= MINOR:
         raise BadInputError("the reserved bytes of the trailer are not zero")
     _check(header, trailer)
     return trailer
+
+
+def _additions_sizes(minor: int) -> range:
+    """Sizes in bytes that the additions of a minor version can have."""
+    if minor > MINOR:
+        return range(ADDITIONS_BYTES, MAX_ADDITIONS_BYTES + 1)
+    size = ADDITIONS_BYTES if minor else 0
+    return range(size, size + 1)
 
 
 def _check(header: Header, trailer: Trailer) -> None:

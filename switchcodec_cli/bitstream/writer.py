@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from .additions import EncodingRequest, SourceDigest
 from .bit_budget import BitBudget
 from .header import Header, encode_header
 from .packet import encode_packet
@@ -21,15 +22,20 @@ class StreamWriter:
     Memory: one byte per signal and window, for the trailer's table. A stream that is not closed has no
     trailer; readers report it as truncated.
 
+    Args:
+        file: takes the bytes
+        header: is written at once; always as version 1.1
+        request: what the encoder was asked for, for the trailer
+
     Attributes:
         header: the header, which has been written
         budget: bits written so far
     """
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
+    def __init__(self, file: BinaryIO, header: Header, request: EncodingRequest | None = None) -> None:
         self.header = header
         self.budget = BitBudget()
-        self._file = file
+        self._file, self._request = file, request
         self._trailer = _TrailerBuilder(header)
         self._closed = False
         self._write_container(encode_header(header))
@@ -59,11 +65,12 @@ class StreamWriter:
         self.budget.add_packet(parameters, window.modes, window.frames)
         return len(packet)
 
-    def close(self, total_samples: int | None = None) -> Trailer:
+    def close(self, total_samples: int | None = None, source: SourceDigest | None = None) -> Trailer:
         """Writes and returns the trailer. The file stays open.
 
         Args:
             total_samples: per channel at the original rate; may be omitted if the header has it
+            source: digest of the recording, if it is known
 
         Raises:
             ValueError: the total contradicts the header or the number of frames written.
@@ -79,7 +86,7 @@ class StreamWriter:
         frames, written = header.frames_in(total), self._trailer.frames
         if written != frames:
             raise ValueError(f"{total} samples need {frames} frames, but {written} were written")
-        trailer = self._trailer.build(total)
+        trailer = self._trailer.build(total, source, self._request)
         self._write_container(encode_trailer(trailer))
         self._closed = True
         return trailer
@@ -123,9 +130,13 @@ class _TrailerBuilder:
         self.packets += 1
         self.last_frames = window.frames
 
-    def build(self, total_samples: int) -> Trailer:
+    def build(
+        self, total_samples: int, source: SourceDigest | None, request: EncodingRequest | None
+    ) -> Trailer:
         """The trailer: with a table only if the packets other than the last differ in size."""
         common = 0 if self.packets < 2 or self._sizes_vary else self._first_size
         fields = np.frombuffer(bytes(self._mode_fields), np.uint8)
         table = b"" if common else pack_table(self._header, fields)
-        return Trailer(total_samples, self.packets, self._crc, common, self.last_frames, table)
+        return Trailer(
+            total_samples, self.packets, self._crc, common, self.last_frames, table, source, request
+        )

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import click
 
-from .. import __version__
 from ..errors import UsageError
 from .completion import completion
 from .decode import decode
@@ -18,7 +17,7 @@ from .encode import encode
 from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Invocation, report, silence_streams
 from .evaluate import evaluate
 from .info import info
-from .options import debug_option
+from .options import debug_option, version_option
 from .train import train
 from .verify import verify
 from .weights import weights
@@ -69,8 +68,9 @@ class Application(click.Group):
             silence_streams()
             code = CLOSED_PIPE
         except (Interrupted, click.Abort) as error:
-            code = error.exit_code if isinstance(error, Interrupted) else Interrupted().exit_code
-            click.echo("swc: terminated" if code == TERMINATED else "swc: interrupted", err=True)
+            interrupted = error if isinstance(error, Interrupted) else Interrupted()
+            click.echo(interrupted.message, err=True)
+            code = interrupted.exit_code
         except Exception as error:
             code = report(error, invocation.debug)
             silence_streams()
@@ -102,7 +102,7 @@ class Application(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
-@click.version_option(__version__, prog_name="swc", message="%(prog)s %(version)s")
+@version_option
 @debug_option
 @click.pass_context
 def cli(context: click.Context, /) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
+from ..batch.run import RunOptions
 from ..errors import UsageError
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
@@ -14,13 +15,17 @@ from .jobs import check_plan, run_jobs
 from .options import (
     Command,
     device_option,
+    dry_run_option,
     force_option,
     json_option,
     output_option,
+    parse_selection,
     parse_time,
     phase_iterations_option,
     preserve_time_option,
     quiet_option,
+    selection_options,
+    update_option,
     weights_option,
 )
 from .progress import BatchProgress, JobReport
@@ -45,9 +50,8 @@ EXAMPLES = (
 @click.command(cls=Command, examples=EXAMPLES, short_help="Decode .swc files.")
 @click.argument(
     "inputs",
-    metavar="IN.swc... [OUT]",
+    metavar="IN.swc... [OUT|DIR]",
     nargs=-1,
-    required=True,
     type=click.Path(allow_dash=True, readable=False),
 )
 @output_option
@@ -87,9 +91,12 @@ EXAMPLES = (
 @click.option("--no-tags", is_flag=True, help="Do not write the tags of the stream into the output.")
 @preserve_time_option
 @phase_iterations_option
+@selection_options
 @weights_option
 @device_option
+@update_option
 @force_option
+@dry_run_option
 @json_option
 @quiet_option
 @click.pass_obj
@@ -111,14 +118,21 @@ def decode(
     weights: str | None,
     device: str,
     force: bool,
+    update: bool,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
+    relative_to: str | None,
+    exclude: tuple[str, ...],
+    files_from: str | None,
+    null: bool,
 ) -> int:
     """Decode .swc files into audio files.
 
     IN is a .swc file, a folder (searched for .swc files; the tree is mirrored in DIR), a quoted glob pattern,
     or - for standard input. The suffix of OUT determines the format; standard output is WAV, or raw samples
-    with --raw. By default, outputs are written beside their inputs.
+    with --raw. By default, outputs are written beside their inputs. The last argument is the output if it has
+    the suffix of an audio format or is a folder.
 
     The output has the sample rate, the channels and the exact length of the original. Opus and MP3, which
     support certain sample rates only, get the next higher one, and --rate asks for any other. Damaged files
@@ -127,7 +141,7 @@ def decode(
     Tags are written as far as the format has fields for them: all of them into FLAC and MP3, the usual ones
     into Ogg, WAV, AIFF and CAF.
     """
-    from ..audio import RAW_SUFFIXES, READABLE_SUFFIXES
+    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES
     from ..batch.decode_job import DecodeRequest
 
     if raw and format_:
@@ -145,10 +159,16 @@ def decode(
         preserve_time=preserve_time,
     )
     suffix = "." + (format_ or "wav").lower().lstrip(".")
-    plan = plan_jobs(inputs, output, Conversion(STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix))
-    check_plan(plan, force, as_json)
+    selection = parse_selection(
+        inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
+    )
+    conversion = Conversion(
+        STREAM_SUFFIXES, READABLE_SUFFIXES | RAW_SUFFIXES, suffix, unwritable_suffixes=FFMPEG_SUFFIXES
+    )
+    plan = plan_jobs(inputs, output, conversion, selection)
     for job in plan.jobs[:1]:
         request.check_output(job.output)
+    check_plan(plan, force or update, as_json)
 
     def create_worker() -> FileDecoder:
         from ..api import Codec
@@ -157,9 +177,16 @@ def decode(
         return FileDecoder(Codec.load(weights, device), request, force)
 
     progress = BatchProgress(
-        "decoding", len(plan.jobs), decode_report, quiet=quiet, as_json=as_json, debug=invocation.debug
+        "decoding",
+        len(plan.jobs),
+        decode_report,
+        quiet=quiet,
+        as_json=as_json,
+        debug=invocation.debug,
+        dry_run=dry_run,
+        verb="decoded",
     )
-    return run_jobs(plan, create_worker, progress, force=force, verb="decoded")
+    return run_jobs(plan, create_worker, progress, options=RunOptions(force, update, dry_run), verb="decoded")
 
 
 def decode_report(result: DecodeResult) -> JobReport:

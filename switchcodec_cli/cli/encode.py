@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..atomic_io import PIPE
 from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
+from ..batch.run import RunOptions
+from ..errors import UsageError
 from .encode_options import encode_options, encode_request
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_pcm_ratio, format_size, format_speed
@@ -14,39 +17,55 @@ from .jobs import check_plan, run_jobs
 from .options import (
     Command,
     device_option,
+    dry_run_option,
     force_option,
     json_option,
     output_option,
+    parse_selection,
     quiet_option,
+    selection_options,
+    update_option,
     weights_option,
 )
 from .progress import BatchProgress, JobReport
 
 if TYPE_CHECKING:
-    from ..batch.encode_job import EncodeResult, FileEncoder
+    from ..batch.comparison import StreamComparison
+    from ..batch.encode_job import EncodeRequest, EncodeResult, FileEncoder
 
 EXAMPLES = (
     ("swc encode talk.wav", "Writes talk.swc."),
     ("swc encode song.flac small.swc --kbps 5.33", "Encodes at up to 5.33 kbps into small.swc."),
     ("swc encode recordings/ -o archive/", "Encodes a folder tree; files that are up to date are skipped."),
     ("swc encode book.flac --abr 2 --effort 3", "Encodes at 2 kbps on average, with the best quality."),
-    ("ffmpeg -i talk.mp4 -f wav - | swc encode - talk.swc", "Encodes from a pipe."),
+    (
+        "find . -name '*.wav' -print0 | swc encode --files-from - -0 --relative-to . -o archive/",
+        "Encodes a list of files, and keeps their paths.",
+    ),
+    ("arecord -f cd -t raw | swc encode - talk.swc --raw 44100,2", "Encodes from a pipe."),
 )
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Encode audio files.")
 @click.argument(
     "inputs",
-    metavar="IN... [OUT.swc]",
+    metavar="IN... [OUT.swc|DIR]",
     nargs=-1,
-    required=True,
     type=click.Path(allow_dash=True, readable=False),
 )
 @output_option
 @encode_options
+@selection_options
 @weights_option
 @device_option
+@update_option
 @force_option
+@dry_run_option
+@click.option(
+    "--delete-input",
+    is_flag=True,
+    help="Delete each input when its output has been read again, and is sound and made from it.",
+)
 @json_option
 @quiet_option
 @click.pass_obj
@@ -58,27 +77,44 @@ def encode(
     weights: str | None,
     device: str,
     force: bool,
+    update: bool,
+    dry_run: bool,
+    delete_input: bool,
     as_json: bool,
     quiet: bool,
+    relative_to: str | None,
+    exclude: tuple[str, ...],
+    files_from: str | None,
+    null: bool,
     **options: Any,
 ) -> int:
     """Encode audio files into .swc files.
 
     IN is an audio file, a folder (searched for audio files; the tree is mirrored in DIR), a quoted glob
-    pattern, or - for standard input. By default, outputs are written beside their inputs.
+    pattern, or - for standard input. By default, outputs are written beside their inputs. The last argument
+    is the output if it ends in .swc or is a folder.
+
+    Formats such as M4A, MP4, WMA and AAC are decoded by ffmpeg, which must be installed.
 
     If several inputs are given, errors are reported and the remaining files are encoded. Running the command
-    again skips files whose output is up to date.
+    again skips files whose output is sound, was made from the same audio, and with the same weights, settings
+    and tags. Other existing outputs are errors; see --update and --force.
 
     Effort 0 encodes fastest; effort 1 uses beam search; effort 2 also refines the latents by gradient descent
     through the decoder; effort 3 refines them longer and also searches for the best experts. Decoding does
     not depend on the effort.
     """
-    from ..audio import READABLE_SUFFIXES
-
     request = encode_request(**options)
-    plan = plan_jobs(inputs, output, Conversion(READABLE_SUFFIXES, STREAM_SUFFIXES, ".swc"))
-    check_plan(plan, force, as_json)
+    selection = parse_selection(
+        inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
+    )
+    plan = plan_jobs(inputs, output, _conversion(request), selection)
+    if delete_input and any(PIPE in (job.source, job.output) for job in plan.jobs):
+        raise UsageError("--delete-input needs files, not standard input or standard output")
+    comparison = None
+    if plan.has_existing_outputs or delete_input:
+        comparison = _create_comparison(weights, request)
+    check_plan(plan, force or update, as_json)
 
     def create_worker() -> FileEncoder:
         from ..api import Codec
@@ -87,9 +123,43 @@ def encode(
         return FileEncoder(Codec.load(weights, device), request, force)
 
     progress = BatchProgress(
-        "encoding", len(plan.jobs), encode_report, quiet=quiet, as_json=as_json, debug=invocation.debug
+        "encoding",
+        len(plan.jobs),
+        encode_report,
+        quiet=quiet,
+        as_json=as_json,
+        debug=invocation.debug,
+        dry_run=dry_run,
+        verb="encoded",
     )
-    return run_jobs(plan, create_worker, progress, force=force, verb="encoded")
+    return run_jobs(
+        plan,
+        create_worker,
+        progress,
+        options=RunOptions(force, update, dry_run, delete_input),
+        verb="encoded",
+        compare=None if comparison is None else comparison.difference,
+    )
+
+
+def _conversion(request: EncodeRequest) -> Conversion:
+    """Which files are encoded."""
+    from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES
+
+    if request.raw is not None:
+        return Conversion(RAW_SUFFIXES, STREAM_SUFFIXES, ".swc")
+    ignored = dict.fromkeys(RAW_SUFFIXES, "may be raw audio, which needs --raw")
+    return Conversion(READABLE_SUFFIXES | FFMPEG_SUFFIXES, STREAM_SUFFIXES, ".swc", ignored)
+
+
+def _create_comparison(weights: str | None, request: EncodeRequest) -> StreamComparison:
+    """What existing outputs are compared with, without loading the model. Raises SwcError."""
+    from ..batch.comparison import StreamComparison, stream_parameters
+    from ..model.weights_info import read_weights
+    from ..model.weights_registry import find_weights
+
+    info = read_weights(find_weights(weights)).info
+    return StreamComparison(stream_parameters(info.config), info.fingerprint, request)
 
 
 def encode_report(result: EncodeResult) -> JobReport:

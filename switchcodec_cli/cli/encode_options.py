@@ -50,6 +50,12 @@ _OPTIONS = (
     effort_option,
     channels_option,
     click.option(
+        "--raw",
+        metavar="RATE[,CHANNELS[,CODING]]",
+        help="Inputs are samples without a header, such as 48000,2,PCM_24; in folders, files ending in .raw "
+        "or .pcm.  [default: 1 channel of PCM_16]",
+    ),
+    click.option(
         "--tag",
         multiple=True,
         metavar="KEY=VALUE",
@@ -76,11 +82,13 @@ def encode_request(
     max_kbps: float | None,
     effort: int,
     channels: str,
+    raw: str | None,
     tag: Sequence[str],
     no_tags: bool,
     preserve_time: bool,
 ) -> EncodeRequest:
     """Convert the values of the options to encoder settings. Raises UsageError."""
+    from ..audio.formats import parse_raw_format
     from ..batch.encode_job import EncodeRequest
     from ..encoder.settings import EncoderSettings
 
@@ -91,8 +99,14 @@ def encode_request(
     if max_kbps is not None and abr is None and vbr is None:
         raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
     settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
+    samples = None if raw is None else parse_raw_format(raw)
     return EncodeRequest(
-        settings, channels, parse_tags(tag), copy_tags=not no_tags, preserve_time=preserve_time
+        settings,
+        channels,
+        parse_tags(tag),
+        raw=samples,
+        copy_tags=not no_tags,
+        preserve_time=preserve_time,
     )
 
 

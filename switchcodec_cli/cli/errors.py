@@ -18,9 +18,17 @@ INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE an
 class Interrupted(BaseException):
     """SIGINT or another signal to terminate; partial output is removed while the stack unwinds."""
 
-    def __init__(self, exit_code: int = INTERRUPTED) -> None:
+    def __init__(self, exit_code: int = INTERRUPTED, progress: str | None = None) -> None:
         super().__init__()
         self.exit_code = exit_code
+        self.progress = progress
+        """What was done before, in one line."""
+
+    @property
+    def message(self) -> str:
+        """The line for the user."""
+        word = "terminated" if self.exit_code == TERMINATED else "interrupted"
+        return f"swc: {word}" if self.progress is None else f"swc: {word}: {self.progress}"
 
 
 class ClosedPipe(BaseException):

@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..batch.plan import Plan
-from ..batch.run import BatchResult, Worker, run_plan
+from ..batch.run import BatchResult, Compare, RunOptions, Worker, run_plan
 from ..errors import UsageError
+from .errors import Interrupted
 from .formatting import format_duration, format_size, format_speed
 from .progress import BatchProgress
 
@@ -45,23 +46,43 @@ def run_jobs(
     create_worker: Callable[[], Worker[Result]],
     progress: BatchProgress[Result],
     *,
-    force: bool,
+    options: RunOptions,
     verb: str,
+    compare: Compare | None = None,
 ) -> int:
-    """Execute a plan and return the exit code; `verb` is used in the summary, such as "encoded"."""
+    """Execute a plan and return the exit code.
+
+    Args:
+        plan, create_worker, progress, options, compare: see `run_plan`.
+        verb: used in the summary, such as "encoded".
+
+    Raises:
+        Interrupted: by a signal; it says how far the plan was executed if it has several jobs.
+    """
     with progress:
-        batch = run_plan(plan, create_worker, progress, force)
+        try:
+            batch = run_plan(plan, create_worker, progress, options, compare)
+        except (KeyboardInterrupt, Interrupted) as error:
+            interrupted = error if isinstance(error, Interrupted) else Interrupted()
+            if not plan.is_single:
+                interrupted.progress = (
+                    f"{progress.done} of {len(plan.jobs)} files are done; "
+                    "run the same command again to continue"
+                )
+            raise interrupted from None
         if not plan.is_single:
             progress.message(_summary(batch, verb))
     return batch.exit_code
 
 
 def _summary(batch: BatchResult[Result], verb: str) -> str:
-    parts = [f"{len(batch.results)} {verb}"]
+    parts = [f"{batch.planned} would be {verb}" if batch.planned else f"{len(batch.results)} {verb}"]
     if batch.skipped:
         parts.append(f"{batch.skipped} up to date")
     if batch.failed:
         parts.append(f"{batch.failed} failed")
+    if batch.ignored:
+        parts.append(f"{batch.ignored} ignored")
     text = ", ".join(parts)
     if batch.results:
         seconds = sum(result.seconds for result in batch.results)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 
+from .. import __version__
+from ..atomic_io import PIPE
+from ..batch.files import open_input
+from ..batch.plan import Selection
+from ..errors import UsageError
 from .errors import Invocation
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -22,6 +31,7 @@ debug_option = click.option(
     callback=_set_debug,
     help="Show the traceback of an error.",
 )
+version_option = click.version_option(__version__, prog_name="swc", message="%(prog)s %(version)s")
 weights_option = click.option(
     "--weights",
     metavar="NAME|PATH",
@@ -37,6 +47,15 @@ device_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print only warnings and errors.")
 force_option = click.option("--force", "-f", is_flag=True, help="Overwrite existing outputs.")
+update_option = click.option(
+    "--update",
+    "-u",
+    is_flag=True,
+    help="Make existing outputs again that are older than their input, damaged, or made with other settings.",
+)
+dry_run_option = click.option(
+    "--dry-run", "-n", is_flag=True, help="Write nothing; print what would be done."
+)
 output_option = click.option(
     "-o",
     "--output",
@@ -47,6 +66,59 @@ output_option = click.option(
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
 )
+_SELECTION_OPTIONS = (
+    click.option(
+        "--relative-to",
+        metavar="DIR",
+        type=click.Path(readable=False),
+        help="Keep the paths of inputs below DIR in the output folder.",
+    ),
+    click.option(
+        "--exclude",
+        metavar="GLOB",
+        multiple=True,
+        help="Leave out files and folders with this name, or with this path if it has a /; can be repeated.",
+    ),
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        type=click.Path(allow_dash=True, readable=False),
+        help="Read the names of further inputs from FILE, one on each line; - for standard input.",
+    ),
+    click.option("-0", "--null", is_flag=True, help="Names in FILE end with a null character, not a line."),
+)
+
+
+def selection_options(function: Function) -> Function:
+    """Add the options that `parse_selection` takes to a command."""
+    for option in reversed(_SELECTION_OPTIONS):
+        function = option(function)
+    return function
+
+
+def parse_selection(
+    *,
+    inputs: Sequence[str],
+    relative_to: str | None,
+    exclude: Sequence[str],
+    files_from: str | None,
+    null: bool,
+) -> Selection:
+    """Convert the values of the options. Raises SwcError."""
+    if null and files_from is None:
+        raise UsageError("-0 goes with --files-from")
+    if files_from is None:
+        if not inputs:
+            raise UsageError("no inputs are given")
+        return Selection(tuple(exclude), None, relative_to)
+    if files_from == PIPE and PIPE in inputs:
+        raise UsageError("standard input cannot be both audio and a list of files")
+    with open_input(files_from) as file:
+        names = file.read().split(b"\0" if null else b"\n")
+    listed = tuple(os.fsdecode(name) for name in names if name)
+    return Selection(tuple(exclude), listed, relative_to)
+
+
 channels_option = click.option(
     "--channels",
     type=click.Choice(["auto", "mono", "stereo"]),
@@ -72,12 +144,13 @@ phase_iterations_option = click.option(
 
 
 class Command(click.Command):
-    """A command with examples at the end of its help, and the option --debug."""
+    """A command with examples at the end of its help, and the options --debug and --version."""
 
     def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
         debug_option(self)
+        version_option(self)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, each a command line with its description."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import click
 
 from ..atomic_io import PIPE
-from ..batch.plan import Job
+from ..batch.plan import IgnoredInput, Job
 from ..errors import one_line
 from .errors import describe, exit_code_of
 from .formatting import format_speed
@@ -206,6 +206,11 @@ class BatchProgress(Progress, Generic[Result]):
         quiet: see `Progress`.
         as_json: see `Progress`.
         debug: see `Progress`.
+        dry_run: print what would be done on standard output.
+        verb: what would be done, such as "encoded".
+
+    Attributes:
+        done: number of jobs whose output is complete.
     """
 
     def __init__(
@@ -217,12 +222,17 @@ class BatchProgress(Progress, Generic[Result]):
         quiet: bool = False,
         as_json: bool = False,
         debug: bool = False,
+        dry_run: bool = False,
+        verb: str = "",
     ) -> None:
-        super().__init__(action, files, quiet, as_json, debug)
-        self._report = report
+        super().__init__(action, files, quiet or dry_run, as_json, debug)
+        self._quiet = quiet  # a dry run has no bars, but messages
+        self._report, self._dry_run, self._verb = report, dry_run, verb
+        self.done = 0
 
     def succeeded(self, result: Result) -> None:
         """Print the result of a job."""
+        self.done += 1
         report = self._report(result)
         for warning in report.warnings:
             self.warning(warning)
@@ -232,9 +242,35 @@ class BatchProgress(Progress, Generic[Result]):
 
     def skipped(self, job: Job) -> None:
         """Print that the output of a job is up to date."""
-        self.message(f"{job.source} -> {job.output}: up to date")
+        self.done += 1
+        self._plan_line(f"{job.source} -> {job.output}: up to date")
         self.record({"input": job.source, "output": job.output, "status": "skipped"})
         self.finish()
+
+    def planned(self, job: Job) -> None:
+        """Print what would be done for a job."""
+        suffix = " again" if job.overwrite else ""
+        self._plan_line(f"{job.source_name} -> {job.output_name}: would be {self._verb}{suffix}")
+        self.record(
+            {"input": job.source, "output": job.output, "status": "planned", "overwrite": job.overwrite}
+        )
+        self.finish()
+
+    def ignored(self, ignored: IgnoredInput) -> None:
+        """Print that a file in a folder is not processed."""
+        self.warning(f"{ignored.source}: ignored, it {ignored.reason}")
+        self.record({"input": ignored.source, "status": "ignored", "reason": ignored.reason})
+
+    def deleted(self, job: Job) -> None:
+        """Print that the source of a job was deleted."""
+        self.message(f"{job.source}: verified and deleted")
+
+    def _plan_line(self, text: str) -> None:
+        """Print what is or would be done; it is the result of a dry run."""
+        if not self._dry_run:
+            self.message(text)
+        elif not self._as_json:
+            click.echo(one_line(text))
 
     def failed(self, source: str, output: str | None, error: Exception) -> None:
         """Print the error of a job or a rejected input."""

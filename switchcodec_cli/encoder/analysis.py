@@ -17,6 +17,7 @@ from ..model.codec_model import CodecModel
 from ..model.streaming import ContextStream
 from ..perceptual import PerceptualDistance, PerceptualFeatures
 from .chunks import CHUNK_WINDOWS, AnalysedChunk
+from .extrapolation import CONTEXT, extrapolate
 from .intensity_stereo import IntensityStereo
 from .rate.distortion import DistortionEstimator, FloatArray, audibility
 
@@ -99,9 +100,13 @@ class ChunkAnalyzer:
         if frames is None:
             return
         self._audio = np.concatenate([self._audio, frames], 1)
+        if last:  # one more frame, for the analysis windows that reach beyond the last one
+            frames = np.concatenate([frames, self._framer.continuation()], 1)
         for outputs in self._network.push(torch.from_numpy(frames).to(self._model.device), last):
-            audio, self._audio = self._audio[:, : outputs.shape[1]], self._audio[:, outputs.shape[1] :]
-            yield self._analyse(audio, outputs)
+            count = min(outputs.shape[1], self._audio.shape[1])
+            if count:
+                audio, self._audio = self._audio[:, :count], self._audio[:, count:]
+                yield self._analyse(audio, outputs[:, :count])
 
     def _run_network(self, audio: Tensor) -> Tensor:
         """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
@@ -172,12 +177,13 @@ class ChunkAnalyzer:
 
 
 class _Framer:
-    """Cuts audio into latent frames, at least a chunk at a time; the last one is padded with zeros."""
+    """Cuts audio into latent frames, at least a chunk at a time; the last one is filled by extrapolation."""
 
     def __init__(self, signals: int, hop: int, chunk: int) -> None:
         self._hop, self._minimum = hop, chunk * hop
         self._pending = [np.zeros((0, signals), np.float32)]
         self._length = 0  # of all pending blocks
+        self._tail = np.zeros((signals, 0), np.float32)  # of the frames so far
 
     def push(self, audio: FloatSamples, last: bool) -> FloatSamples | None:
         """Add samples (n, signals); returns frames (signals, m, hop), or None if there are too few."""
@@ -187,8 +193,18 @@ class _Framer:
             return None
         joined = np.concatenate(self._pending).T  # (signals, n)
         if last:
-            joined = np.pad(joined, ((0, 0), (0, -joined.shape[1] % self._hop)))
+            joined = np.concatenate([joined, self._continue(joined, -joined.shape[1] % self._hop)], 1)
         ready = joined.shape[1] // self._hop * self._hop
         self._pending, self._length = [joined[:, ready:].T], joined.shape[1] - ready
+        self._tail = np.concatenate([self._tail, joined[:, :ready]], 1)[:, -CONTEXT:]
         frames = joined[:, :ready].reshape(len(joined), -1, self._hop)
         return np.ascontiguousarray(frames, dtype=np.float32)
+
+    def continuation(self) -> FloatSamples:
+        """One frame that continues the last one. # (signals, 1, hop)"""
+        return self._continue(self._tail[:, :0], self._hop)[:, None]
+
+    def _continue(self, audio: FloatSamples, count: int) -> FloatSamples:
+        """Continue audio (signals, n), which follows the frames so far, by `count` samples."""
+        known = np.concatenate([self._tail, audio[:, -CONTEXT:]], 1)
+        return np.stack([extrapolate(signal, count) for signal in known])

@@ -10,6 +10,7 @@ from ..bitstream import (
     BlockKind,
     BlockMode,
     ChannelCoding,
+    EncodingRequest,
     Header,
     RateMode,
     StreamParameters,
@@ -150,6 +151,12 @@ class EncoderSettings:
         """The rate that was asked for, 0 where none was."""
         rate = self.kbps if self.average_kbps is None else self.average_kbps
         return 0 if rate is None else round(1000 * rate)
+
+    @property
+    def request(self) -> EncodingRequest:
+        """What the trailer of the stream stores, beyond what its header says."""
+        limit = None if self.max_kbps is None else min(max(round(1000 * self.max_kbps), 1), 0xFFFFFFFF)
+        return EncodingRequest(self.effort, self.quality, limit)
 
     @property
     def preset(self) -> EffortPreset:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..audio.digest import SampleDigest
 from ..audio.samples import FloatSamples, as_samples
 from ..bitstream import (
     COPY,
@@ -18,7 +19,9 @@ from ..bitstream import (
     Block,
     BlockKind,
     BlockMode,
+    DigestKind,
     Header,
+    SourceDigest,
     StreamWriter,
     Trailer,
     Window,
@@ -75,6 +78,7 @@ class StreamEncoder:
             RateControl(settings, header) if allocation is None else FirstPassAllocator(allocation)
         )
         self._unallocated: deque[AnalysedChunk] = deque()
+        self._digest = SampleDigest()
         self._trailer: Trailer | None = None  # once closed
 
     @property
@@ -94,10 +98,15 @@ class StreamEncoder:
         """
         if self._trailer is not None:
             raise UsageError("the encoder is closed")
-        self._encode(as_samples(block), last=False)
+        samples = as_samples(block)
+        self._encode(samples, last=False)
+        self._digest.update(samples)
 
-    def close(self) -> Trailer:
+    def close(self, source: SourceDigest | None = None) -> Trailer:
         """Encode what is left at the end of the audio, and write the trailer; the file stays open.
+
+        Args:
+            source: Digest of the recording, which the trailer stores; by default that of all samples written.
 
         Raises:
             UsageError: The header announces another number of samples.
@@ -108,7 +117,8 @@ class StreamEncoder:
                 raise UsageError(f"{self.samples} samples were written, but {total} were announced")
             empty = np.zeros((0, self.writer.header.channels), np.float32)
             self._encode(empty, last=True)
-            self._trailer = self.writer.close(self.samples)
+            source = source or SourceDigest(DigestKind.SAMPLES, self._digest.value())
+            self._trailer = self.writer.close(self.samples, source)
         return self._trailer
 
     def __enter__(self) -> StreamEncoder:

@@ -47,10 +47,13 @@ def test_arguments_without_files_are_rejected():
 
 
 def test_split_output():
-    assert split_output(["a.wav", "b.SWC"], None, STREAM_SUFFIXES) == (["a.wav"], "b.SWC")
-    assert split_output(["a.wav", "-"], None, STREAM_SUFFIXES) == (["a.wav"], "-")
-    assert split_output(["a.wav", "b.wav"], None, STREAM_SUFFIXES) == (["a.wav", "b.wav"], None)
-    assert split_output(["a.wav", "b.swc"], "c", STREAM_SUFFIXES) == (["a.wav", "b.swc"], "c")
+    assert split_output(["a.wav", "b.SWC"], None, ENCODE) == (["a.wav"], "b.SWC")
+    assert split_output(["a.wav", "-"], None, ENCODE) == (["a.wav"], "-")
+    assert split_output(["a.wav", "in/a.wav"], None, ENCODE) == (["a.wav", "in/a.wav"], None)
+    assert split_output(["a.wav", "b.swc"], "c", ENCODE) == (["a.wav", "b.swc"], "c")
+    assert split_output(["a.wav", "b.wav", "other"], None, ENCODE) == (["a.wav", "b.wav"], "other")
+    assert split_output(["a.wav", "b.wav", "missing.wav"], None, ENCODE)[1] is None
+    assert split_output(["a.wav", "*.wav"], None, ENCODE) == (["a.wav", "*.wav"], None)
 
 
 def test_outputs_of_jobs():

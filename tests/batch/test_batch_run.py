@@ -14,7 +14,7 @@ from switchcodec_cli import Codec, EncoderSettings
 from switchcodec_cli.batch.decode_job import DecodeRequest, FileDecoder
 from switchcodec_cli.batch.encode_job import EncodeRequest, FileEncoder
 from switchcodec_cli.batch.plan import STREAM_SUFFIXES, Conversion, Job, Plan, RejectedInput, plan_jobs
-from switchcodec_cli.batch.run import run_plan
+from switchcodec_cli.batch.run import Difference, RunOptions, run_plan
 from switchcodec_cli.errors import BadInputError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,8 @@ class CopyWorker:
         return job.source
 
     def difference(self, job):
-        return None if Path(job.output).read_bytes() == Path(job.source).read_bytes() else "is different"
+        is_same = Path(job.output).read_bytes() == Path(job.source).read_bytes()
+        return None if is_same else Difference("is different", is_replaceable="precious" not in job.source)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,7 @@ def test_outputs_that_are_up_to_date_are_skipped():
     reporter = Recorder()
     assert run_plan(plan, CopyWorker, reporter).skipped == 2
     assert reporter.events == [("skipped", "a"), ("skipped", "b")]
-    assert run_plan(plan, CopyWorker, Recorder(), force=True).results == ["a", "b"]
+    assert run_plan(plan, CopyWorker, Recorder(), RunOptions(force=True)).results == ["a", "b"]
 
     os.utime("a.out", (1, 1))
     Path("b.out").write_text("changed")
@@ -130,7 +131,10 @@ def test_files_are_encoded_and_decoded():
     encoder = FileEncoder(codec, request)
     assert encoder.difference(plan.jobs[0]) is None
     other = FileEncoder(codec, EncodeRequest(EncoderSettings(experts=1)))
-    assert other.difference(plan.jobs[0]) == "was made with other settings or weights"
+    difference = other.difference(plan.jobs[0])
+    assert difference.text == (
+        "was made with other settings (experts 2 instead of 1; effort 0 instead of 2; other tags)"
+    )
 
     decoder = FileDecoder(codec, DecodeRequest(start=0.5))
     job = Job("noise.swc", "back.wav")
@@ -138,7 +142,7 @@ def test_files_are_encoded_and_decoded():
     assert (decoded.samples, decoded.subtype, decoded.concealed) == (16000, "PCM_16", ())
     assert soundfile.info("back.wav").frames == 16000
     assert decoder.difference(job) is None
-    assert "other audio" in FileDecoder(codec, DecodeRequest()).difference(job)
+    assert "other audio" in FileDecoder(codec, DecodeRequest()).difference(job).text
 
 
 def test_impossible_settings_are_refused_at_once():

@@ -66,12 +66,16 @@ def test_modes_that_may_occur_together() -> None:
         (COPY, INTENSITY),
     ]:
         assert modes not in allowed and SMALL.mode_error(modes)
+        with pytest.raises(ValueError, match="coded"):
+            SMALL.modes_of_fields([SMALL.mode_field(mode) for mode in modes])
     assert {
         (SHARED_ONLY, COPY),
         (SHARED_ONLY, INTENSITY),
         (INTENSITY, ALL_FOUR),
         (SILENT, SILENT),
     } <= set(allowed)
+    for modes in allowed:
+        assert SMALL.modes_of_fields([SMALL.mode_field(mode) for mode in modes]) == modes
     assert SMALL.all_modes(1) == [*((mode,) for mode in coded_modes(range(5))), (SILENT,)]
     assert SMALL.mode_error(coded_modes([5])) and SMALL.mode_error(coded_modes([-1]))
 
