@@ -6,13 +6,16 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from .atomic_io import same_file
 from .audio.samples import as_samples
+from .batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
+from .batch.encode_job import EncodeRequest, EncodeResult, FileEncoder
+from .batch.plan import Job
 from .bitstream import Header, StreamParameters, StreamReader, StreamWriter
 from .decoder.stream import StreamDecoder
 from .encoder import DEFAULT_EFFORT, EncoderSettings, SourceFormat, make_header
@@ -23,11 +26,6 @@ from .model.codec_model import CodecModel
 from .model.device import adapt_to_fork, choose_device
 from .model.weights import load_weights
 from .model.weights_registry import find_weights
-
-if TYPE_CHECKING:
-    from .batch.decode_job import DecodeResult
-    from .batch.encode_job import EncodeResult
-    from .batch.plan import Job
 
 
 class Codec:
@@ -199,8 +197,6 @@ class Codec:
             BadInputError: The input is not audio, damaged or truncated.
             SwcError: The output cannot be written.
         """
-        from .batch.encode_job import EncodeRequest, FileEncoder
-
         request = EncodeRequest(settings or EncoderSettings(), channels, tags, copy_tags, preserve_time)
         return FileEncoder(self, request, force).run(_job(path, output), _NoProgress())
 
@@ -246,8 +242,6 @@ class Codec:
             WeightsError: The stream was encoded with other weights.
             SwcError: The output cannot be written.
         """
-        from .batch.decode_job import DecodeRequest, FileDecoder
-
         request = DecodeRequest(
             start,
             duration,
@@ -346,8 +340,6 @@ class _NoProgress:
 
 def _job(path: str | os.PathLike[str], output: str | os.PathLike[str]) -> Job:
     """The conversion of one file. Raises UsageError if it would replace its input."""
-    from .batch.plan import Job
-
     if same_file(path, output):
         raise UsageError(f"{os.fspath(path)}: its output would replace it")
     return Job(os.fspath(path), os.fspath(output))
