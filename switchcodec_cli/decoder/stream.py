@@ -151,13 +151,8 @@ class StreamDecoder:
             latents.append(z)
             gains.append(gain.expand(-1, window.frames, -1))
             gate.add((gain > 0).any(-1)[:, 0].cpu().numpy(), window.frames)
-            if ended:  # one more frame, so that the overlapping spectra at the end are complete
-                latents.append(latents[-1][:, -1:])
-                gains.append(gains[-1][:, -1:])
             if ended or len(latents) == CHUNK_WINDOWS:
                 pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), ended)
-                if ended:
-                    pieces = _drop_end(pieces, parameters.hop)
                 latents, gains = [], []
                 for piece, last in _mark_last(iter(pieces)):
                     yield gate.apply(piece.cpu().numpy()).T, ended and last
@@ -234,12 +229,6 @@ class StreamDecoder:
             excess = max(0, end - min([end, *limits]))
             if len(ready) > excess:
                 yield ready[: len(ready) - excess]
-
-
-def _drop_end(pieces: list[Tensor], samples: int) -> list[Tensor]:
-    """Drop samples from the end of a signal in pieces (B, n) each."""
-    audio = torch.cat(pieces, 1)
-    return [audio[:, : audio.shape[1] - samples]]
 
 
 def _mark_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:
