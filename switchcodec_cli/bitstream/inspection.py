@@ -8,13 +8,13 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import SwcError
+from .additions import EncodingRequest, SourceDigest
 from .bit_budget import BitBudget
 from .header import Header
 from .modes import BlockKind, BlockMode
 from .rates import nominal_kbps
 from .raw_packet import DamagedWindow, RawPacket, unpack
 from .reader import StreamReader
-from .trailer import Trailer
 from .window import Window
 
 MAX_PROBLEMS = 1000  # damaged windows that are listed one by one
@@ -66,7 +66,8 @@ class Summary:
     seconds: float  # of the recording; if its end is missing, of the windows found
     problems: tuple[Problem, ...]
     unlisted: int  # damaged windows beyond the first MAX_PROBLEMS
-    trailer: Trailer | None  # None without a sound one
+    source: SourceDigest | None
+    request: EncodingRequest | None
 
     @property
     def windows(self) -> int:
@@ -175,11 +176,11 @@ def inspect(file: BinaryIO) -> Summary:
                 problems.add_window(window)
     except SwcError as error:
         problems.add_stream(error)
-    budget = contents.budget
-    budget.container += 8 * reader.header_bytes + (8 * reader.trailer.size if reader.trailer else 0)
+    budget, trailer = contents.budget, reader.trailer
+    budget.container += 8 * reader.header_bytes + (8 * trailer.size if trailer else 0)
     seconds = contents.frames * parameters.hop / parameters.sample_rate
-    if reader.trailer is not None:
-        seconds = reader.trailer.total_samples / header.original_rate
+    if trailer is not None:
+        seconds = trailer.total_samples / header.original_rate
     return Summary(
         header=header,
         budget=budget,
@@ -190,7 +191,8 @@ def inspect(file: BinaryIO) -> Summary:
         seconds=seconds,
         problems=tuple(problems.listed),
         unlisted=problems.unlisted,
-        trailer=reader.trailer,
+        source=trailer.source if trailer else None,
+        request=trailer.request if trailer else None,
     )
 
 

@@ -45,6 +45,12 @@ class SpecificationReader(SpecificationReader10):
             )
         return trailer
 
-    def look_ahead(self, largest: int) -> int:
+    def largest_before_trailer(self) -> int:
+        """Section 8: s."""
+        short = [self.size(modes, self.F - 1) for modes in self.allowed] if self.F > 1 else []
+        return max([*self.full_sizes, *short])
+
+    def look_ahead(self) -> int:
         """Section 8."""
-        return max(2 * largest + 5, largest + 32)
+        s = self.largest_before_trailer()
+        return max(2 * s + 5, s + 32)

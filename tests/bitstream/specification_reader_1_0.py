@@ -420,15 +420,19 @@ class SpecificationReader10:
             return None
         return self.size(start.modes, start.frames)
 
-    def look_ahead(self, largest: int) -> int:
+    def largest_before_trailer(self) -> int:
+        """Largest size of a damaged packet that the search finds the trailer behind."""
+        return self.full_sizes[-1]
+
+    def look_ahead(self) -> int:
         """How far the search for the end of a damaged packet looks; newer versions look further."""
-        return 2 * largest + 5
+        return 2 * self.full_sizes[-1] + 5
 
     def find_end(self, index: int, at: int, claimed: int | None) -> tuple[int, int | None]:
         """Size of a damaged packet and, if the trailer follows, the frames of its window."""
         largest = self.full_sizes[-1]
-        end = min(len(self.data), at + self.look_ahead(largest))
-        for size in range(3, largest + 1):
+        end = min(len(self.data), at + self.look_ahead())
+        for size in range(3, self.largest_before_trailer() + 1):
             behind = at + size
             is_trailer = self.data[behind : behind + 4] == MARKER and behind + 32 <= end
             if is_trailer and self._number(behind + 16, 4) == index + 1:

@@ -137,11 +137,14 @@ def test_damaged_marker_is_not_blamed_on_a_packet(total: int) -> None:
             assert str(error) == "no trailer follows the 5 windows that the header announces"
 
 
-def test_trailer_behind_a_damaged_last_packet_of_few_bytes() -> None:
+@pytest.mark.parametrize(
+    "total", [100, 90]
+)  # in the second case the last packet, a short one, is the largest
+def test_trailer_behind_a_damaged_last_packet_of_few_bytes(total: int) -> None:
     """The largest packet is smaller than the fields of the trailer that count the packets."""
     parameters = StreamParameters(8000, 10, 2, 0, 4)
     header = make_header(parameters, mode=RateMode.QUALITY)
-    data, windows = make_stream(20 * 5, header)
+    data, windows = make_stream(total, header)
     assert max(header.packet_sizes()) < 8
     at = len(data) - trailer_of(data).size
     for offset in range(1, 4):
@@ -150,7 +153,7 @@ def test_trailer_behind_a_damaged_last_packet_of_few_bytes() -> None:
         found, error = read(Pipe(damaged))
         assert error is None
         assert found[:4] == windows[:4]
-        assert isinstance(found[4], DamagedWindow) and found[4].frames == 2
+        assert isinstance(found[4], DamagedWindow) and found[4].frames == windows[4].frames
 
 
 def test_every_inserted_or_removed_byte(stream: tuple[bytes, list[Window], int, int]) -> None:

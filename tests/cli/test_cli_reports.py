@@ -1,20 +1,34 @@
 """The commands info, verify, weights, eval, train and completion, and the help of all commands."""
 
 import importlib.util
+import io
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
 from switchcodec_cli import __version__
+from switchcodec_cli.bitstream import (
+    SILENT,
+    DigestKind,
+    EncodingRequest,
+    RateMode,
+    SourceDigest,
+    StreamReader,
+    StreamWriter,
+    Window,
+    header_bytes,
+)
 from switchcodec_cli.cli import cli
 from switchcodec_cli.evaluation import measure
 from switchcodec_cli.model.weights import load_weights, save_weights
 from switchcodec_cli.model.weights_info import count_parameters, read_weights
 
+HOSTILE = Path(__file__).parents[1] / "hostile"
 COMMANDS = {
     " ".join([name, sub]).strip(): found
     for name, command in cli.commands.items()
@@ -30,13 +44,105 @@ def test_info_json(swc, stream):
     assert record["bytes"] == len(stream)
     assert record["kbps"] == pytest.approx(8e-3 * len(stream) / 4.2)
     assert record["ratio_to_pcm"] == pytest.approx(4.2 * 44100 * 4 / len(stream))
-    assert record["tags"] == {"title": "A test"} and record["asked_kbps"] == 5.33
+    assert record["tags"] == [["title", "A test"]] and record["asked_kbps"] == 5.33
     assert record["windows"] == len(record["window_list"]) == 5
     assert sum(map(sum, record["expert_use"])) == 5 * record["experts_per_window"]
     packets = sum(entry["bytes"] for entry in record["window_list"])
     assert packets < len(stream) and record["packet_kbps"] == pytest.approx(8e-3 * packets / 4.2)
     used = [len(signal["experts"]) for entry in record["window_list"] for signal in entry["signals"]]
     assert sum(used) == 5 * record["experts_per_window"]
+
+
+def rewritten(stream, tags=(), source=None, request=None):
+    """The windows of a stream in a new one, with other tags and additions."""
+    reader = StreamReader(io.BytesIO(stream))
+    file = io.BytesIO()
+    writer = StreamWriter(file, replace(reader.header, tags=tags), request)
+    for window in reader:
+        writer.write(window)
+    writer.close(source=source)
+    return file.getvalue()
+
+
+def test_info_of_source_request_and_repeated_tags(swc, stream):
+    source = SourceDigest(DigestKind.FILE, bytes(range(16)))
+    tags = (("artist", "A"), ("artist", "B"))
+    Path("a.swc").write_bytes(rewritten(stream, tags, source, EncodingRequest(3, 6.5, 8000)))
+    Path("b.swc").write_bytes(rewritten(stream))
+    known, unknown = swc("info", "a.swc", "b.swc", "--json").records
+    assert known["version"] == "1.1" and known["tags"] == [["artist", "A"], ["artist", "B"]]
+    assert known["source"] == {"kind": "file", "digest": bytes(range(16)).hex()}
+    assert known["request"] == {"effort": 3, "quality": 6.5, "max_kbps": 8}
+    assert known["nominal_kbps"] == 5.33
+    assert (unknown["source"], unknown["request"], unknown["tags"]) == (None, None, [])
+    text = swc("info", "a.swc").out
+    assert f"digest of the file {bytes(range(16)).hex()}" in text and "effort 3" in text
+
+
+def test_info_of_a_single_sample(swc, files):
+    files.write("a.wav", 1 / 44100)
+    swc("encode", "a.wav")
+    (record,) = swc("info", "a.swc", "--json").records
+    assert record["samples"] == 1
+    assert record["kbps"] is None and record["packet_kbps"] is None
+    assert "too short for a rate" in swc("info", "a.swc").out
+
+
+def test_info_and_verify_report_what_checksums_do_not_show(swc):
+    """Indices out of range and padding other than zero."""
+    for name in ("index_too_large", "padding_not_zero"):
+        Path(f"{name}.swc").write_bytes((HOSTILE / f"{name}.swc").read_bytes())
+        (seen,) = swc("info", f"{name}.swc", "--json", code=3).records
+        (checked,) = swc("verify", f"{name}.swc", "--json", code=3).records
+        assert len(seen["problems"]) == len(checked["problems"]) == 1
+        assert checked["problems"][0]["reason"] in seen["problems"][0]
+
+
+def test_many_problems_are_counted_not_listed(swc, stream):
+    header = StreamReader(io.BytesIO(stream)).header
+    file = io.BytesIO()
+    writer = StreamWriter(
+        file, replace(header, total_samples=None, rate_mode=RateMode.QUALITY, experts_total=None)
+    )
+    silent = Window(header.parameters.frames_per_window, (SILENT, SILENT))
+    for _ in range(1100):
+        writer.write(silent)
+    writer.close(1100 * header.parameters.window_samples)
+    data = bytearray(file.getvalue())
+    for packet in range(1100):
+        data[header_bytes(header) + 3 * packet + 1] ^= 1
+    Path("a.swc").write_bytes(data)
+    for command in ("info", "verify"):
+        result = swc(command, "a.swc", code=3)
+        assert result.out.count("wrong checksum") == 1000
+        assert "and 100 more damaged windows" in result.out
+        (record,) = swc(command, "a.swc", "--json", code=3).records
+        assert (len(record["problems"]), record["unlisted_problems"]) == (1000, 100)
+
+
+def test_names_that_are_not_text_are_valid_json(swc, stream):
+    name = b"caf\xe9.swc".decode(errors="surrogateescape")
+    try:
+        Path(name).write_bytes(stream)
+    except OSError:
+        pytest.skip("the file system does not have such names")
+    for command in ("info", "verify"):
+        result = swc(command, name, "--json")
+        assert result.records[0]["file"] == "caf\ufffd.swc"
+        assert "\\udc" not in result.out
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_exit_codes_of_files(swc, stream, command):
+    Path("good.swc").write_bytes(stream)
+    Path("cut.swc").write_bytes(stream[:-30])
+    Path("other.swc").write_bytes(b"RIFFnothing")
+    for name in ("cut.swc", "other.swc", "missing.swc"):
+        swc(command, name, code=3)
+        swc(command, name, "good.swc", code=1)
+    swc(command, "cut.swc", "other.swc", code=1)
+    swc(command, "good.swc", "good.swc", code=0)
+    assert "1 if" in swc(command, "--help").out or "or 1" in swc(command, "--help").out
 
 
 def test_info_text(swc, stream):
@@ -92,10 +198,10 @@ def test_verify(swc, stream):
     damaged[start - 2 * step] ^= 1
     Path("bad.swc").write_bytes(damaged)
     Path("good.swc").write_bytes(stream)
-    result = swc("verify", "bad.swc", "good.swc", code=3)
+    result = swc("verify", "bad.swc", "good.swc", code=1)
     assert result.out.count("bad.swc: window") == 2
     assert "good.swc: OK (5 windows, 4.20 s)" in result.out
-    records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=3).records
+    records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=1).records
     by_name = {record["file"]: record for record in records}
     assert by_name["good.swc"]["ok"] and not by_name["missing.swc"]["ok"]
     assert len(by_name["bad.swc"]["problems"]) == by_name["bad.swc"]["damaged"] == 2
