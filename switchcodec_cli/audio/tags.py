@@ -94,6 +94,7 @@ _FIELDS = {
 }
 _COMPLETE_CONTAINERS = ("FLAC", "MP3")  # take every tag
 _TOTALS = {"TRACKTOTAL": "TRACKNUMBER", "DISCTOTAL": "DISCNUMBER"}
+_READ_BY_LIBRARY = (b"caff", b"RF64", b"BW64")  # first bytes of formats that tinytag does not know
 _ID3_UTF8 = b"\3"
 
 
@@ -127,6 +128,9 @@ def _read_with_library(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     import soundfile
 
     try:
+        with open(path, "rb") as start:
+            if start.read(4) not in _READ_BY_LIBRARY:  # others may be damaged, which libmpg123 comments on
+                return []
         with soundfile.SoundFile(path) as file:
             found = file.copy_metadata()
     except (OSError, RuntimeError, TypeError, ValueError):

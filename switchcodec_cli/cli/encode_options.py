@@ -110,18 +110,15 @@ def encode_request(
     )
 
 
-def parse_tags(entries: Sequence[str]) -> dict[str, str]:
-    """Parse tags of the form KEY=VALUE. Raises UsageError."""
+def parse_tags(entries: Sequence[str]) -> list[tuple[str, str]]:
+    """Parse tags of the form KEY=VALUE; keys may repeat. Raises UsageError."""
     from ..bitstream import check_tags
 
-    tags: dict[str, str] = {}
+    tags = []
     for entry in entries:
         key, equals, value = entry.partition("=")
         if not equals:
             raise UsageError(f"--tag {entry!r}: must have the form KEY=VALUE")
-        if key in tags:
-            raise UsageError(f"--tag {key!r} is given twice")
-        tags[key] = value
-    if tags:
-        check_tags(tags.items())  # checks keys and sizes
+        tags.append((key, value))
+    check_tags(tags)  # checks keys and sizes
     return tags

@@ -68,7 +68,7 @@ def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {key: _without_surrogates(entry) for key, entry in value.items()}
+        return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_without_surrogates(entry) for entry in value]
     return value

@@ -21,7 +21,7 @@ from ..bitstream import (
     Window,
     level_gains,
 )
-from ..errors import BadInputError, UsageError
+from ..errors import BadInputError, UsageError, WeightsError
 from ..model.codec_model import CodecModel
 from .silence_gate import SilenceGate
 from .time_range import DecodingRange, TimeRange
@@ -101,13 +101,17 @@ class StreamDecoder:
         Raises:
             BadInputError: A window is damaged, or the stream as a whole is truncated or invalid, and
                 `conceal` is not set.
+            WeightsError: The networks decode the stream to values that are not finite.
         """
         parameters = self.header.parameters
         context = self._model.backbone.decoder_context(self._phase_iterations)
         needed = DecodingRange.of(self._range, parameters, self.sample_rate, context)
         windows = self._windows(needed)
         signals = self._decode(windows, needed.first_window)
-        yield from self._trim(self._resample(signals, needed), needed.first_output)
+        for block in self._trim(self._resample(signals, needed), needed.first_output):
+            if not np.isfinite(block).all():
+                raise WeightsError("the weights decode this stream to values that are not finite")
+            yield block
 
     def _windows(self, needed: DecodingRange) -> Iterator[Window | DamagedWindow]:
         """Read the windows, with damage reported or noted for concealment."""

@@ -1,11 +1,13 @@
 """`Codec.encode_file` and `Codec.decode_file`."""
 
+import copy
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from tiny_codecs import audio, codec
 
 from switchcodec_cli import BadInputError, EncoderSettings, UsageError, WeightsError
@@ -73,3 +75,14 @@ def test_files_are_complete_or_absent():
     with pytest.raises(WeightsError, match="encoded with weights"):
         codec("dac").decode_file("a.swc", "a.wav")
     assert sorted(os.listdir()) == ["a.swc", "bad.swc", "in.flac"]
+
+
+def test_weights_that_decode_to_values_that_are_not_finite():
+    this = codec("spectral")
+    this.encode_file("in.flac", "a.swc", SETTINGS)
+    broken = copy.deepcopy(this)
+    with torch.no_grad():
+        broken.model.backbone.decoder.head.bias.fill_(float("nan"))
+    with pytest.raises(WeightsError, match="not finite"):
+        broken.decode_file("a.swc", "a.wav")
+    assert sorted(os.listdir()) == ["a.swc", "in.flac"]

@@ -146,3 +146,12 @@ def test_tinytag_is_imported_only_to_read_tags():
     program = "import sys, switchcodec_cli.audio; print('tinytag' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT)
     assert result.stdout == "False\n", result.stderr
+
+
+def test_damaged_files_are_not_commented_on(tmp_path, capfd):
+    write(tmp_path / "a.mp3", USUAL, tones(50000, 1))
+    data = (tmp_path / "a.mp3").read_bytes()
+    for cut in (20, 300, len(data) // 2):
+        (tmp_path / "cut.mp3").write_bytes(data[cut:])
+        read_tags(tmp_path / "cut.mp3")
+    assert capfd.readouterr().err == ""

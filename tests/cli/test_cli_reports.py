@@ -275,6 +275,29 @@ def test_eval(swc, files):
     assert "list of rates" in swc("eval", "set", "--kbps", "high", code=2).err
 
 
+def test_exit_codes_of_eval(swc, files):
+    options = (
+        "--kbps",
+        "2.67",
+        "--no-pesq",
+        "--no-stoi",
+        "--no-visqol",
+        "--phase-iterations",
+        "0",
+        "--quiet",
+    )
+    Path("set").mkdir()
+    Path("set/bad.wav").write_bytes(b"not audio")
+    swc("eval", "set/bad.wav", *options, code=3)
+    Path("set/worse.wav").write_bytes(b"nor this")
+    swc("eval", "set", *options, code=1)
+    files.write("set/good.wav", 0.5)
+    swc("eval", "set", *options, code=1)
+    swc("eval", "set/good.wav", *options)
+    impossible = ("--kbps", "0.1", *options[2:])
+    assert "rate" in swc("eval", "set/good.wav", *impossible, code=2).err
+
+
 def test_eval_sweep(swc, files):
     files.write("set/a.wav", 1.2)
     plot = ("--plot", "curves.svg") if importlib.util.find_spec("matplotlib") else ()
