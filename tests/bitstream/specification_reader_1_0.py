@@ -322,8 +322,7 @@ class SpecificationReader10:
             windows.append(self.packet(index, at, at + size, frames, modes))
             at += size
         all_sound = all(
-            isinstance(window, Content) or index in self.wrong_content
-            for index, window in enumerate(windows)
+            isinstance(window, Content) or index in self.wrong_content for index, window in enumerate(windows)
         )
         wrong = all_sound and zlib.crc32(self.data[self.start : at]) != trailer.crc
         return windows, "CRC of all packets" if wrong else None
@@ -398,6 +397,7 @@ class SpecificationReader10:
                 size = claimed
                 windows.append(self.packet(index, at, at + size, expected))
             else:
+                require(not self.marker_alone_is_wrong(index, at), "marker of the trailer")
                 size, frames = self.find_end(index, at, claimed)
                 windows.append(Damaged(expected or frames or self.F))
             sizes.append(size)
@@ -426,6 +426,10 @@ class SpecificationReader10:
         except InvalidModes:
             return None
         return self.size(start.modes, start.frames)
+
+    def marker_alone_is_wrong(self, index: int, at: int) -> bool:
+        """Whether a trailer with a wrong marker is here; newer versions look for it."""
+        return False
 
     def largest_before_trailer(self) -> int:
         """Largest size of a damaged packet that the search finds the trailer behind."""
