@@ -93,16 +93,32 @@ class PendingFile:
         """
         if not self._is_regular:
             return
-        if self._mode is None and self._output.exists() and not self._force:
-            raise UsageError(
-                f"{self._path}: was created by another process meanwhile (use --force to overwrite it)"
-            )
         try:
+            if self._mode is None and not self._force:
+                self._create()
+                return
             if self._mode is not None:
                 self.temporary.chmod(self._mode)
             os.replace(self.temporary, self._output)
         except OSError as error:
             raise write_error(self._path, error) from None
+
+    def _create(self) -> None:
+        """Give the temporary file its final name unless that exists; in one step, where possible."""
+        try:
+            os.link(self.temporary, self._output)
+        except FileExistsError:
+            raise self._created_meanwhile() from None
+        except OSError:  # no links on this file system
+            if self._output.exists():
+                raise self._created_meanwhile() from None
+            os.replace(self.temporary, self._output)
+        else:
+            self.temporary.unlink()
+
+    def _created_meanwhile(self) -> UsageError:
+        message = f"{self._path}: was created by another process meanwhile (use --force to overwrite it)"
+        return UsageError(message)
 
     def discard(self) -> None:
         """Remove the temporary file; does nothing after `commit`."""

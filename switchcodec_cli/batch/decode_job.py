@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,12 +20,10 @@ from ..audio.formats import STREAMABLE_CONTAINERS, check_signal, supports_float
 from ..audio.reader import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
+from .codec import JobCodec
 from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
 from .run import Difference, FileProgress, is_stale
-
-if TYPE_CHECKING:
-    from ..api import Codec
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class FileDecoder:
         force: overwrite existing outputs.
     """
 
-    def __init__(self, codec: Codec, request: DecodeRequest, force: bool = False) -> None:
+    def __init__(self, codec: JobCodec, request: DecodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
 
     def run(self, job: Job, progress: FileProgress) -> DecodeResult:

@@ -15,13 +15,13 @@ from ..audio.wav import SampleFormat
 from ..bitstream import DigestKind, Header, SourceDigest
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
+from .codec import JobCodec
 from .comparison import StreamComparison
 from .files import copy_time, create_output_folder, file_size, open_output
 from .plan import Job
 from .run import Difference, FileProgress
 
 if TYPE_CHECKING:
-    from ..api import Codec
     from ..encoder.rate.control import RateAllocation
 
 
@@ -121,7 +121,7 @@ class FileEncoder:
         UsageError: the codec does not support the settings.
     """
 
-    def __init__(self, codec: Codec, request: EncodeRequest, force: bool = False) -> None:
+    def __init__(self, codec: JobCodec, request: EncodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
         self._comparison = StreamComparison(codec.parameters, codec.fingerprint, request)
 

@@ -233,8 +233,12 @@ class _Batch(Generic[Result]):
             return True
         if self._options.update and difference.is_replaceable:
             return False
-        hint = "--update to make it again" if difference.is_replaceable else "--force to overwrite it"
-        raise UsageError(f"{job.output}: exists already and {difference.text} (use {hint})")
+        hint = (
+            "use --update to make it again"
+            if difference.is_replaceable
+            else "use another output or --relative-to, or --force to overwrite it"
+        )
+        raise UsageError(f"{job.output}: exists already and {difference.text} ({hint})")
 
     def _delete_source(self, job: Job) -> None:
         """Delete a source whose output was compared with it, when the output is on the disk."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -43,7 +44,7 @@ class WeightsInfo:
     fingerprint: bytes
     """Identifies the weights; stored in the header of every stream."""
     parameters: int
-    """Number of values in all tensors."""
+    """Number of values, see `count_parameters`."""
     file_bytes: int
 
 
@@ -78,6 +79,22 @@ def fingerprint(metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray]) 
     return digest.digest()[:FINGERPRINT_BYTES]
 
 
+class _Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def count_parameters(tensors: Mapping[str, _Shaped]) -> int:
+    """Number of values that a weights file stores, codebooks included however they were trained.
+
+    Args:
+        tensors: of a weights file, or the state dict of a model.
+    """
+    return sum(math.prod(tensor.shape) for tensor in tensors.values())
+
+
 def read_weights(path: Path) -> WeightsFile:
     """Read a weights file.
 
@@ -96,7 +113,7 @@ def read_weights(path: Path) -> WeightsFile:
     except _UNREADABLE as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     config, provenance = _decode_metadata(path, metadata)
-    parameters = sum(tensor.size for tensor in tensors.values())
+    parameters = count_parameters(tensors)
     info = WeightsInfo(config, provenance, fingerprint(metadata, tensors), parameters, file_bytes)
     return WeightsFile(info, tensors)
 

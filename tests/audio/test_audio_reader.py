@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import soundfile
 from signals import ENVIRONMENT, tones
 
 from switchcodec_cli.audio import AudioReader
-from switchcodec_cli.errors import BadInputError
+from switchcodec_cli.audio.formats import parse_raw_format
+from switchcodec_cli.errors import BadInputError, UsageError
 
 
 def file_bytes(audio, sample_rate=44100, **how):
@@ -373,3 +375,45 @@ def test_corrupt_wav_headers_raise_only_bad_input_error():
             except BadInputError:
                 continue
             assert audio.size <= len(data)
+
+
+@pytest.mark.parametrize("text", ["16000,2,PCM_16", "16000,2,s16le", "16000, 2", "16000,2,float"])
+def test_raw_samples(tmp_path, text):
+    raw = parse_raw_format(text)
+    audio = tones(5000, 2)
+    path = tmp_path / "samples.dat"
+    soundfile.write(path, audio, 16000, format="RAW", subtype=raw.subtype, endian="LITTLE")
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with AudioReader(source, raw) as reader:
+            assert (reader.sample_rate, reader.channels, reader.frames) == (16000, 2, 5000)
+            assert reader.is_lossless
+            np.testing.assert_allclose(reader.read(), audio, atol=4e-5)
+    with Pipe(path.read_bytes()) as pipe, AudioReader(pipe, raw) as reader:
+        assert reader.frames is None and len(reader.read()) == 5000
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadInputError, match="not a multiple of"):
+        AudioReader(path, raw)
+    with (
+        pytest.raises(BadInputError, match="not a multiple of"),
+        Pipe(path.read_bytes()) as pipe,
+        AudioReader(pipe, raw) as reader,
+    ):
+        reader.read()
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "16000,0", "16000,1,PCM_16,1", "16000,1,s16be", "-8000"])
+def test_invalid_raw_formats_are_refused(text):
+    with pytest.raises(UsageError, match="raw audio"):
+        parse_raw_format(text)
+
+
+def test_notes_of_libmpg123_are_kept_off_the_terminal(tmp_path, capfd):
+    data = bytearray(file_bytes(tones(441000, 2), format="MP3"))
+    for at in range(3000, len(data) - 3000, 3000):
+        data[at : at + 700] = bytes(range(7)) * 100
+    path = tmp_path / "damaged.mp3"
+    path.write_bytes(data)
+    with suppress(BadInputError), AudioReader(path) as reader:
+        reader.read()
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"

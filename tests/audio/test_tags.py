@@ -104,7 +104,7 @@ def test_tags_of_empty_audio(tmp_path):
 
 def test_read_tags_can_be_stored_in_a_stream(tmp_path):
     tags = (
-        ("TITLE", "a\r\nb\x00\x1b[31mc\x85"),
+        ("TITLE", "a\r\nb\x01\x1b[31mc\x85"),
         ("LYRICS", "x" * 40_000),
         ("Ключ", "no ASCII in the key"),
         ("COMMENT", "  "),

@@ -25,7 +25,8 @@ from switchcodec_cli.bitstream import (
 )
 from switchcodec_cli.cli import cli
 from switchcodec_cli.evaluation import measure
-from switchcodec_cli.model.weights import load_weights
+from switchcodec_cli.model.weights import load_weights, save_weights
+from switchcodec_cli.model.weights_info import count_parameters, read_weights
 
 HOSTILE = Path(__file__).parents[1] / "hostile"
 COMMANDS = {
@@ -219,11 +220,39 @@ def test_weights(swc, weights):
     assert fingerprint.hex() in swc("weights", "verify", weights).out
     swc("weights", "verify", weights, "--fingerprint", fingerprint.hex()[:8].upper())
     assert "not 00" in swc("weights", "verify", weights, "--fingerprint", "00", code=4).err
+    assert f"{record['parameters'] / 1e6:.1f} M parameters" in swc("weights", "show", weights).out
     data = weights.read_bytes()
     Path("cut.safetensors").write_bytes(data[: len(data) // 2])
     for command in ("show", "verify"):
         assert "cut.safetensors" in swc("weights", command, "cut.safetensors", code=4).err
         assert "no such weights" in swc("weights", command, "nothing", code=4).err
+
+
+def test_history_of_weights_is_shown_on_request(swc, weights):
+    model = load_weights(weights).model
+    runs = [{"steps": 100 * run, "minutes": float("nan"), "recipe": {"rate": run}} for run in range(1, 4)]
+    save_weights(Path("long.safetensors"), model, {"data": "noise", "history": runs})
+    short = swc("weights", "show", "long.safetensors").out
+    assert "history = 3 training runs, 600 steps (--history shows them)" in short
+    assert "recipe" not in short and "data = noise" in short
+    assert swc("weights", "show", "long.safetensors", "--history").out.count("recipe") == 3
+    text = swc("weights", "show", "long.safetensors", "--json").out
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    history = json.loads(text, parse_constant=refuse)["provenance"]["history"]
+    assert [run["steps"] for run in history] == [100, 200, 300]
+    assert history[0]["minutes"] is None
+
+
+def test_parameters_are_counted_alike(swc, files, weights):
+    """`weights` and `train` count the values that the file stores, codebooks included."""
+    (line,) = [line for line in swc("weights", "list").out.splitlines() if line.startswith("default ")]
+    record = json.loads(swc("weights", "show", "--json").out)
+    assert f" {record['parameters'] / 1e6:.1f} M parameters" in line
+    model = load_weights(weights).model
+    assert count_parameters(model.state_dict()) == read_weights(weights).info.parameters
 
 
 def test_eval(swc, files):
@@ -276,6 +305,8 @@ def test_train_and_resume(swc, files):
     budget = ("--steps", "3", "--no-compile", "--device", "cpu", "--cache", "cache")
     first = swc("train", "data", "--run", "one", "--config", "tiny.toml", *budget)
     assert "weights in one/weights.safetensors after 3 steps" in first.out and "one/log.csv" in first.out
+    stored = json.loads(swc("weights", "show", "one/weights.safetensors", "--json").out)["parameters"]
+    assert f", {stored / 1e6:.1f} M parameters" in first.out
     second = swc("train", "data", "--run", "two", "--resume", "one/weights.safetensors", *budget)
     assert "decoding" in first.out and "decoding" not in second.out  # the cache is current
     files.write("c.wav", 0.5)

@@ -112,7 +112,7 @@ def test_rate_is_a_maximum(swc, files):
 
 
 def test_default_rate_in_the_help(swc):
-    from switchcodec_cli.api import DEFAULT_KBPS
+    from switchcodec_cli.encoder import DEFAULT_KBPS
 
     assert f"[default: {DEFAULT_KBPS}]" in " ".join(swc("encode", "--help").out.split())
 

@@ -90,9 +90,9 @@ class _Stage:
                 before = torch.cat([self.before, before], 1)
         count = max(0, (samples.shape[1] - transform.length) // transform.hop + 1)
         self.history = samples[:, count * transform.hop :].clone()
-        self.magnitude, magnitude = magnitude[:, count:], magnitude[:, :count]
+        self.magnitude, magnitude = magnitude[:, count:].clone(), magnitude[:, :count]
         if before is not None:
-            self.before, before = before[:, count:], before[:, :count]
+            self.before, before = before[:, count:].clone(), before[:, :count]
         if count == 0:
             return spectra[:, :0], magnitude, torch.view_as_real(spectra[:, :0])
         now = torch.view_as_real(
