@@ -14,7 +14,14 @@ from .header import MAGIC, Header
 from .packet import MODES_BYTES, crc_matches, parse_modes
 from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
 from .resynchronisation import Resynchroniser, truncated_after
-from .trailer import MARKER, WRONG_PACKETS_CRC, Trailer, read_trailer, unpack_table
+from .trailer import (
+    MARKER,
+    WRONG_PACKETS_CRC,
+    Trailer,
+    is_trailer_without_marker,
+    read_trailer,
+    unpack_table,
+)
 
 
 class ForwardReader:
@@ -75,6 +82,8 @@ class ForwardReader:
             data = self._source.peek(claimed)
             if len(data) == claimed and crc_matches(index, data):
                 return check_packet(self._header, index, data, expected_frames), claimed
+        if is_trailer_without_marker(self._header, self._source.peek, index):
+            raise BadInputError("the trailer is damaged (wrong marker)")
         extent = self._resynchroniser.find_end(index, claimed)
         frames = expected_frames or extent.frames or self._header.parameters.frames_per_window
         reason = "damaged mode fields" if claimed is None else "wrong checksum"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from specification_reader_1_0 import SpecificationReader10, Trailer, require
+from specification_reader_1_0 import END_MAGIC, SpecificationReader10, Trailer, require
 
 ADDITIONS_BYTES = 24
 
@@ -44,6 +44,18 @@ class SpecificationReader(SpecificationReader10):
                 None if rate == 0 else rate,
             )
         return trailer
+
+    def marker_alone_is_wrong(self, index: int, at: int) -> bool:
+        """Section 7.2, step 5."""
+        if len(self.data) < at + 32 or self._number(at + 16, 4) != index:
+            return False
+        size, common_size = self._number(at + 4, 4), self._number(at + 24, 4)
+        table_size = -(-index * self.signals * self.w // 8) if common_size == 0 else 0
+        additions = size - 44 - table_size
+        allowed = additions == 24 if self.minor == 1 else 24 <= additions <= 65536
+        if not (allowed if self.minor > 0 else additions == 0) or len(self.data) < at + size:
+            return False
+        return self._number(at + size - 8, 4) == size and self.data[at + size - 4 : at + size] == END_MAGIC
 
     def largest_before_trailer(self) -> int:
         """Section 8: s."""

@@ -137,11 +137,26 @@ def test_damaged_marker_is_not_blamed_on_a_packet(total: int) -> None:
             assert str(error) == "no trailer follows the 5 windows that the header announces"
 
 
-@pytest.mark.parametrize(
-    "total", [100, 90]
-)  # in the second case the last packet, a short one, is the largest
+@pytest.mark.parametrize("derived", [0.0, 0.5])  # without and with a table
+def test_damaged_marker_does_not_become_a_window(derived: float) -> None:
+    """Where the total is not known, the trailer is found by its other fields."""
+    data, windows = make_stream(200, make_header(), derived=derived)
+    at = len(data) - trailer_of(data).size
+    for bit in range(32):
+        damaged = bytearray(data)
+        damaged[at + bit // 8] ^= 1 << bit % 8
+        for file in (io.BytesIO(damaged), Pipe(damaged)):
+            found, error = read(file)
+            assert found == windows
+            assert str(error) == "the trailer is damaged (wrong marker)"
+
+
+@pytest.mark.parametrize("total", [100, 90])
 def test_trailer_behind_a_damaged_last_packet_of_few_bytes(total: int) -> None:
-    """The largest packet is smaller than the fields of the trailer that count the packets."""
+    """The largest packet is smaller than the fields of the trailer that count the packets.
+
+    The last one of the shorter stream is short, and larger than all full ones.
+    """
     parameters = StreamParameters(8000, 10, 2, 0, 4)
     header = make_header(parameters, mode=RateMode.QUALITY)
     data, windows = make_stream(total, header)
