@@ -1,7 +1,7 @@
 """SwitchCodec, a neural audio codec with residual experts vector quantization.
 
-`Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder. All errors
-are subclasses of `SwcError`.
+`Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder, and
+`SourceFormat` describes the audio for it. All errors are subclasses of `SwcError`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .errors import BadInputError, DeviceError, SwcError, UsageError, WeightsErr
 
 if TYPE_CHECKING:
     from .api import Codec
-    from .encoder.settings import EncoderSettings
+    from .encoder.settings import EncoderSettings, SourceFormat
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Codec",
     "DeviceError",
     "EncoderSettings",
+    "SourceFormat",
     "SwcError",
     "UsageError",
     "WeightsError",
@@ -28,7 +29,11 @@ __all__ = [
 ]
 
 # Imported on first use, since they import torch and numpy, which `swc --help` does not need.
-_LAZY_EXPORTS = {"Codec": ".api", "EncoderSettings": ".encoder.settings"}
+_LAZY_EXPORTS = {
+    "Codec": ".api",
+    "EncoderSettings": ".encoder.settings",
+    "SourceFormat": ".encoder.settings",
+}
 
 
 def __getattr__(name: str) -> object:

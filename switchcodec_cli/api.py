@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from .atomic_io import same_file
 from .audio.samples import as_samples
+from .batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
+from .batch.encode_job import EncodeRequest, EncodeResult, FileEncoder
+from .batch.plan import Job
 from .bitstream import Header, StreamParameters, StreamReader, StreamWriter
 from .decoder.stream import StreamDecoder
 from .encoder import DEFAULT_EFFORT, EncoderSettings, SourceFormat, make_header
@@ -84,7 +88,7 @@ class Codec:
         quality: float | None = None,
         max_kbps: float | None = None,
         effort: int = DEFAULT_EFFORT,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Encode a whole recording.
 
@@ -99,7 +103,7 @@ class Codec:
             quality: 0 to 10.
             max_kbps: Limit for every window, with average_kbps or quality.
             effort: Search effort, 0 (fastest) to 3 (best quality).
-            tags: Stored in the stream.
+            tags: Stored in the stream: pairs of key and value, or a mapping.
 
         Returns:
             The bytes of a `.swc` file.
@@ -114,7 +118,7 @@ class Codec:
             channels,
             dual_mono=channels == 2 and bool((samples[:, 0] == samples[:, 1]).all()),
             total_samples=len(samples),
-            tags=tags or {},
+            tags=tags or (),
         )
         settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
         allocation = None
@@ -158,6 +162,100 @@ class Codec:
         )
         audio = np.concatenate([np.zeros((0, decoder.channels), np.float32), *decoder.blocks()])
         return (audio[:, 0] if decoder.channels == 1 else audio), decoder.sample_rate
+
+    def encode_file(
+        self,
+        path: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        settings: EncoderSettings | None = None,
+        *,
+        channels: str = "auto",
+        tags: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        copy_tags: bool = True,
+        preserve_time: bool = False,
+        force: bool = False,
+    ) -> EncodeResult:
+        """Encode an audio file into a `.swc` file, in constant memory.
+
+        The output appears under its name when it is complete; after an error there is none.
+
+        Args:
+            path: Audio file of any supported format, or "-" for standard input.
+            output: File to write, or "-" for standard output.
+            settings: The rate and the effort; 2.67 kbps by default.
+            channels: "auto" keeps mono and stereo, "mono" and "stereo" mix the channels.
+            tags: Stored in the stream, instead of tags of the same keys in the input.
+            copy_tags: Store the tags of the input.
+            preserve_time: Give the output the modification time of the input.
+            force: Overwrite an existing output.
+
+        Returns:
+            What was encoded: its length (`seconds`, `samples`), size (`output_bytes`) and rate (`kbps`).
+
+        Raises:
+            UsageError: The settings cannot be met, or the output exists.
+            BadInputError: The input is not audio, damaged or truncated.
+            SwcError: The output cannot be written.
+        """
+        request = EncodeRequest(settings or EncoderSettings(), channels, tags, copy_tags, preserve_time)
+        return FileEncoder(self, request, force).run(_job(path, output), _NoProgress())
+
+    def decode_file(
+        self,
+        path: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        conceal: bool = False,
+        phase_iterations: int | None = None,
+        format: str | None = None,
+        subtype: str | None = None,
+        sample_rate: int | None = None,
+        copy_tags: bool = True,
+        preserve_time: bool = False,
+        force: bool = False,
+    ) -> DecodeResult:
+        """Decode a `.swc` file into an audio file, in constant memory.
+
+        The output appears under its name when it is complete; after an error there is none.
+
+        Args:
+            path: The `.swc` file, or "-" for standard input.
+            output: File to write, or "-" for standard output. Its suffix determines the format.
+            start, duration, conceal, phase_iterations: See `decoder`.
+            format: A suffix such as "flac" that takes precedence over that of the output.
+            subtype: Coding of samples, such as "PCM_24", "FLOAT" or "VORBIS"; by default that of the format.
+            sample_rate: Of the output, in Hz; by default that of the original, or the next higher one that
+                the format supports.
+            copy_tags: Write the tags of the stream, as far as the format has fields for them.
+            preserve_time: Give the output the modification time of the input.
+            force: Overwrite an existing output.
+
+        Returns:
+            What was decoded: its length (`seconds`, `samples`), how many samples were clipped (`clipped`),
+            and what was concealed (`concealed`, `truncated`).
+
+        Raises:
+            UsageError: The format is not supported, or the output exists.
+            BadInputError: The stream is malformed, damaged or truncated.
+            WeightsError: The stream was encoded with other weights.
+            SwcError: The output cannot be written.
+        """
+        request = DecodeRequest(
+            start,
+            duration,
+            conceal,
+            phase_iterations,
+            format,
+            subtype,
+            sample_rate,
+            copy_tags,
+            preserve_time,
+        )
+        job = _job(path, output)
+        request.check_output(job.output)
+        return FileDecoder(self, request, force).run(job, _NoProgress())
 
     def encoder(
         self,
@@ -228,3 +326,20 @@ class Codec:
 
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
         return make_header(self.parameters, self.fingerprint, source, settings)
+
+
+class _NoProgress:
+    """Ignores the progress of a file."""
+
+    def start(self, name: str, seconds: float | None) -> None:
+        """A file begins."""
+
+    def advance(self, seconds: float) -> None:
+        """So many more seconds of audio are done."""
+
+
+def _job(path: str | os.PathLike[str], output: str | os.PathLike[str]) -> Job:
+    """The conversion of one file. Raises UsageError if it would replace its input."""
+    if same_file(path, output):
+        raise UsageError(f"{os.fspath(path)}: its output would replace it")
+    return Job(os.fspath(path), os.fspath(output))

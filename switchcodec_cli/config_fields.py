@@ -121,7 +121,10 @@ def _converted(value: object, hint: Any, name: str) -> object:
     if is_dataclass(hint) and isinstance(hint, type):
         return from_mapping(hint, value, name)
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise FieldError(f"{name} is too large") from None
     expected = str if get_origin(hint) is Literal else hint
     if type(value) is not expected:
         raise FieldError(f"{name} must be {expected.__name__}: {value!r}")

@@ -24,5 +24,12 @@ status=0
 "$python" -m ruff format --check . || status=1
 "$python" -m mypy || status=1
 "$python" -m codespell_lib || status=1
+# Coverage is reported for full runs. `sysmon` measures it almost for free, but needs Python 3.12.
+if [ $# -eq 0 ]; then
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+        export COVERAGE_CORE=sysmon
+    fi
+    set -- --cov
+fi
 "$python" -m pytest "$@" || status=1
 exit $status

@@ -4,7 +4,7 @@
 #   sh tests/run_oldest.sh [python]
 #
 # torch is the exception: its old releases are downloads of several gigabytes on Linux, so it is taken from
-# the environment of the given Python (default: .venv/bin/python), in which the package must be installed.
+# the environment of the given Python (default: .venv/bin/python), which must have all dependencies.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -18,9 +18,10 @@ LAYERS = (
     {"model"},
     {"perceptual"},
     {"encoder", "decoder"},
+    {"batch"},
     {"api"},
     {"evaluation", "training"},
-    {"batch", "report"},
+    {"report"},
     {"cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -18,6 +18,10 @@ def test_exports():
         _ = switchcodec_cli.nothing
 
 
+def test_everything_that_a_stream_encoder_needs_is_exported():
+    assert {"Codec", "EncoderSettings", "SourceFormat", "SwcError"} <= set(switchcodec_cli.__all__)
+
+
 def test_import_is_lazy():
     program = "import sys, switchcodec_cli; print('torch' in sys.modules, 'numpy' in sys.modules)"
     folder = Path(__file__).parents[1]

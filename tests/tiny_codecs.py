@@ -11,6 +11,7 @@ import torch
 
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import StreamReader
+from switchcodec_cli.encoder.extrapolation import extrapolate
 
 torch.set_num_threads(1)  # such small work is slower on several
 
@@ -34,6 +35,19 @@ def audio(frames: int, channels: int, rate: int, seed: int = 0) -> np.ndarray:
         swell = np.square(np.sin(2 * np.pi * time * frequency / 400 + phase))
         total += 0.1 * swell * np.sin(2 * np.pi * frequency * time + phase)
     return total.astype(np.float32)
+
+
+def latents_of(this: Codec, samples: np.ndarray) -> torch.Tensor:
+    """Latents (T, D) of a signal (n,) at the codec's rate, by one run of the encoder network.
+
+    The signal is continued by extrapolation to a whole number of frames and by one more frame, as the
+    encoder does it.
+    """
+    hop = this.model.hop
+    filled = np.concatenate([samples, extrapolate(samples, -len(samples) % hop)])
+    continued = np.concatenate([filled, extrapolate(filled, hop)])
+    with torch.inference_mode():
+        return this.model.encode(torch.from_numpy(continued)[None])[0, :-1]
 
 
 def windows_of(data: bytes) -> list:

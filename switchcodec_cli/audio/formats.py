@@ -93,6 +93,7 @@ _FFMPEG_SIGNATURES = (
 SIGNATURE_BYTES = 36
 
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")  # store samples beyond full scale
 STREAMABLE_CONTAINERS = ("WAV", "RAW")  # can be written to a pipe
 
 # Names of codings of raw audio in other programs.
@@ -187,6 +188,20 @@ def _subtypes(container: str) -> list[str]:
     # libsndfile also lists MPEG layers I and II, which it can read but not write.
     names = soundfile.available_subtypes(container)
     return [name for name in names if name not in ("MPEG_LAYER_I", "MPEG_LAYER_II")]
+
+
+def supports_float(container: str) -> bool:
+    """Whether a container supports samples beyond full scale."""
+    return FLOAT_SUBTYPES[0] in _subtypes(container)
+
+
+def supported_rate(format: AudioFormat, sample_rate: int) -> int:
+    """The sample rate in Hz to write audio of `sample_rate` with.
+
+    It is `sample_rate` if the format supports it, else the next higher rate that it supports, or the highest.
+    """
+    rates = _SAMPLE_RATES.get(format.subtype, (sample_rate,))
+    return min((rate for rate in rates if rate >= sample_rate), default=max(rates))
 
 
 def check_signal(format: AudioFormat, sample_rate: int, channels: int, name: str) -> None:

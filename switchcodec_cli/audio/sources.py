@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from ..errors import BadInputError, system_message
-from .wav import PLACEHOLDER_SIZE, SampleFormat, WavHeader, decode_samples, read_exactly
+from .wav import PLACEHOLDER_SIZE, PrefixedStream, SampleFormat, WavHeader, decode_samples, read_exactly
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile reports 2**63 - 1 if a header leaves the length open
 # libsndfile silently reduces the length to the size of the file, but writes it to its log.
@@ -84,11 +84,14 @@ class WavSource:
     """
 
     def __init__(self, stream: BinaryIO, header: WavHeader, file_bytes: int | None, name: str) -> None:
-        self._stream, self._samples, self._name = stream, header.samples, name
+        self._stream: BinaryIO | PrefixedStream = stream
+        if header.first_bytes:
+            self._stream = PrefixedStream(header.first_bytes, stream)
+        self._samples, self._name = header.samples, name
         self.sample_rate, self.channels = header.samples.sample_rate, header.samples.channels
         self.format = f"WAV/{header.samples.subtype}"
         frame_bytes = header.samples.frame_bytes
-        stated, present = header.data_bytes, None if file_bytes is None else file_bytes - stream.tell()
+        stated, present = header.data_bytes, None if file_bytes is None else file_bytes - self._stream.tell()
         if stated is not None and present is not None and stated > present:
             if stated < PLACEHOLDER_SIZE:
                 raise truncated_error(name, self.sample_rate, present // frame_bytes, stated // frame_bytes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _SUBTYPES = {
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # of KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT
 _LARGEST_RIFF = 0xFFFFFFFF - 4096  # bytes of audio; RF64 is written beyond
 _LARGEST_CHUNK = 1 << 26  # bytes of a chunk other than "data"
+_CHUNKS_BEHIND_AUDIO = 1 << 16  # bytes that are examined
 _DS64_BYTES = 28
 
 
@@ -67,6 +68,30 @@ class WavHeader:
     samples: SampleFormat
     data_bytes: int | None
     """Stated size of the audio; None if unknown or a placeholder."""
+    first_bytes: bytes = b""
+    """Start of the audio, where it had to be read to understand the header."""
+
+
+class PrefixedStream:
+    """A stream of which some bytes were read already, and are read again."""
+
+    def __init__(self, first_bytes: bytes, rest: BinaryIO) -> None:
+        self._first, self._rest = first_bytes, rest
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes."""
+        if not self._first:
+            return self._rest.read(size)
+        piece, self._first = self._first[:size], self._first[size:]
+        return piece
+
+    def tell(self) -> int:
+        """Position in the file."""
+        return self._rest.tell() - len(self._first)
+
+    def seekable(self) -> bool:
+        """Whether the input is a file."""
+        return self._rest.seekable()
 
 
 def read_exactly(stream: Readable, count: int) -> bytes:
@@ -113,15 +138,32 @@ def read_header(stream: Readable, name: str) -> WavHeader:
         raise BadInputError(f"{name}: invalid WAV header (no 'fmt ' chunk)")
 
     data_bytes: int | None = size
+    first_bytes = b""
     if start[:4] != b"RIFF" and size == UNKNOWN_SIZE and ds64_data_bytes is not None:
         data_bytes = ds64_data_bytes if 0 < ds64_data_bytes < 1 << 62 else None
     elif size >= UNKNOWN_SIZE - 256:
         data_bytes = None
     elif size == 0:
-        # The size 0 is genuine if the RIFF size covers further chunks, and a placeholder otherwise.
-        riff_bytes = int.from_bytes(start[4:8], "little")
-        data_bytes = 0 if position - 8 < riff_bytes < PLACEHOLDER_SIZE else None
-    return WavHeader(samples, data_bytes)
+        # The size 0 is genuine if further chunks follow, and was never filled in if audio does.
+        rest = int.from_bytes(start[4:8], "little") + 8 - position
+        data_bytes = None
+        if 0 < rest < PLACEHOLDER_SIZE:
+            first_bytes = read_exactly(stream, min(rest, _CHUNKS_BEHIND_AUDIO))
+            data_bytes = 0 if _are_chunks(first_bytes, rest) else rest
+    return WavHeader(samples, data_bytes, first_bytes if data_bytes else b"")
+
+
+def _are_chunks(data: bytes, total: int) -> bool:
+    """Whether the start of `total` bytes consists of chunks, the last of which may be cut off."""
+    position = 0
+    while position < len(data):
+        start = data[position : position + 8]
+        size = int.from_bytes(start[4:], "little")
+        position += 8 + size
+        if not all(0x20 <= byte < 0x7F for byte in start[:4]) or position > total:
+            return False
+        position += position % 2
+    return True
 
 
 def _read_chunk_start(stream: Readable, name: str) -> tuple[bytes, int]:
@@ -154,7 +196,9 @@ def _parse_format(content: bytes, name: str) -> SampleFormat:
     return SampleFormat(sample_rate, channels, subtype)
 
 
-def build_header(samples: SampleFormat, frames: int | None, reserve_ds64: bool = False) -> bytes:
+def build_header(
+    samples: SampleFormat, frames: int | None, reserve_ds64: bool = False, chunks_before_audio: bytes = b""
+) -> bytes:
     """Build a WAV header up to the first byte of audio.
 
     Args:
@@ -163,8 +207,9 @@ def build_header(samples: SampleFormat, frames: int | None, reserve_ds64: bool =
             gets an RF64 header.
         reserve_ds64: reserve space for the sizes of RF64, so that the length of the header does not depend
             on `frames`.
+        chunks_before_audio: further chunks, complete.
     """
-    form = _format_chunks(samples, frames)
+    form = _format_chunks(samples, frames) + chunks_before_audio
     placeholder = _chunk(b"JUNK", bytes(_DS64_BYTES))  # has the size of the chunk "ds64"
     chunks = placeholder + form if reserve_ds64 else form
     if frames is None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..atomic_io import PIPE, PendingFile, open_for_writing, standard_output
 from ..errors import SwcError, UsageError
-from .formats import STREAMABLE_CONTAINERS, AudioPath, Output, check_signal, output_format
+from .formats import FLOAT_SUBTYPES, STREAMABLE_CONTAINERS, AudioPath, Output, check_signal, output_format
 from .sinks import LibrarySink, PcmSink, Sink
+from .tags import TagPairs, tags_for
 from .wav import SampleFormat
 
 
@@ -32,10 +33,15 @@ class AudioWriter:
         format: a suffix such as "wav" or "raw" that takes precedence over that of the output.
         frames: total length if known.
         force: overwrite an existing file.
+        tags: pairs of key and value to store in a file, as far as its format has fields for them. Pipes and
+            file objects get none.
 
     Attributes:
         format: container and subtype.
         frames_written: frames written so far.
+        clipped: samples beyond full scale so far, over all channels, which were clipped. None are clipped in
+            float subtypes.
+        omitted_tags: keys of the tags that are not stored.
 
     Raises:
         UsageError: unsupported format, or the output exists already.
@@ -52,10 +58,14 @@ class AudioWriter:
         format: str | None = None,
         frames: int | None = None,
         force: bool = False,
+        tags: TagPairs = (),
     ) -> None:
         self.format = output_format(output, format, subtype)
         self.sample_rate, self.channels, self.frames_written = sample_rate, channels, 0
+        self.clipped = 0
         self._frames = frames
+        is_file = isinstance(output, (str, os.PathLike)) and os.fspath(output) != PIPE
+        self._tags, self.omitted_tags = tags_for(self.format.container if is_file else "", tags)
         self._pending: PendingFile | None = None
         self._closed = False
         if not isinstance(output, (str, os.PathLike)):
@@ -100,12 +110,19 @@ class AudioWriter:
     def _pcm_sink(self, stream: BinaryIO, can_rewind: bool, owns_stream: bool) -> Sink:
         samples = SampleFormat(self.sample_rate, self.channels, self.format.subtype)
         return PcmSink(
-            stream, self.name, self.format.container, samples, self._frames, can_rewind, owns_stream
+            stream,
+            self.name,
+            self.format.container,
+            samples,
+            self._frames,
+            can_rewind,
+            owns_stream,
+            self._tags,
         )
 
     def _library_sink(self, file: Path | BinaryIO) -> Sink:
         check_signal(self.format, self.sample_rate, self.channels, self.name)
-        return LibrarySink(file, self.name, self.format, self.sample_rate, self.channels)
+        return LibrarySink(file, self.name, self.format, self.sample_rate, self.channels, self._tags)
 
     def write(self, block: np.ndarray) -> None:
         """Append floats of full scale ±1. # (n, channels), or (n,) for one channel"""
@@ -114,6 +131,8 @@ class AudioWriter:
             block = block[:, None]
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise ValueError(f"a block must be (frames, {self.channels}), not {block.shape}")
+        if self.format.subtype not in FLOAT_SUBTYPES:
+            self.clipped += int(np.count_nonzero(np.abs(block) > 1))
         self._sink.write(block)
         self.frames_written += len(block)
 

@@ -62,7 +62,9 @@ class StreamComparison:
             expected = make_header(
                 self._parameters,
                 self._fingerprint,
-                self._request.source_format(reader, header.channel_coding == ChannelCoding.DUAL_MONO),
+                self._request.source_format(
+                    job.source, reader, header.channel_coding == ChannelCoding.DUAL_MONO
+                ),
                 self._request.settings,
             )
         return _weights_difference(header, expected) or self._settings_difference(header, expected, trailer)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..atomic_io import PIPE
-from ..audio import AudioReader, AudioWriter, output_format
-from ..audio.formats import STREAMABLE_CONTAINERS
+from ..audio import (
+    AudioReader,
+    AudioWriter,
+    StreamResampler,
+    output_format,
+    resampled_length,
+    supported_rate,
+)
+from ..audio.formats import STREAMABLE_CONTAINERS, check_signal, supports_float
+from ..audio.reader import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
-from .files import create_output_folder, file_size, open_input
+from .codec import JobCodec
+from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
 from .run import Difference, FileProgress, is_stale
-
-if TYPE_CHECKING:
-    from ..api import Codec
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,36 @@ class DecodeRequest:
     """A suffix that takes precedence over that of the output."""
     subtype: str | None = None
     """Coding of samples, such as "PCM_24"."""
+    sample_rate: int | None = None
+    """Of the output, in Hz; None for that of the stream, or the next one that the format supports."""
+    copy_tags: bool = True
+    """Write the tags of the stream into formats that have tags."""
+    preserve_time: bool = False
+    """Give the output the modification time of the input."""
+
+    def __post_init__(self) -> None:
+        if self.sample_rate is not None and not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise UsageError(
+                f"the sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, not {self.sample_rate}"
+            )
 
     def check_output(self, output: str) -> None:
-        """Check that the audio format can be written to an output. Raises UsageError."""
-        container = output_format(output, self.format, self.subtype).container
+        """Check that the audio format and the rate can be written to an output. Raises UsageError."""
+        format = output_format(output, self.format, self.subtype)
+        container = format.container
+        if self.sample_rate is not None:
+            check_signal(format, self.sample_rate, 1, output)
         if output == PIPE and container not in STREAMABLE_CONTAINERS:
             raise UsageError(f"a pipe supports only WAV and raw audio, not {container}")
 
+    def output_rate(self, output: str, sample_rate: int) -> int:
+        """Sample rate in Hz to write an output with that is decoded at `sample_rate`. Raises UsageError."""
+        if self.sample_rate is not None:
+            return self.sample_rate
+        return supported_rate(output_format(output, self.format, self.subtype), sample_rate)
+
     def samples_of(self, total: int, sample_rate: int) -> int:
-        """Number of samples to decode from a stream of `total` samples."""
+        """Number of samples to decode from a stream of `total` samples, at its own rate."""
         first = round(self.start * sample_rate)
         stop = total if self.duration is None else first + round(self.duration * sample_rate)
         return max(0, min(stop, total) - first)
@@ -56,8 +84,16 @@ class DecodeResult:
     job: Job
     header: Header
     samples: int
-    """Per channel."""
+    """Per channel, at the rate of the output."""
+    sample_rate: int
+    """Of the output, in Hz."""
     subtype: str
+    clipped: int
+    """Samples beyond full scale, over all channels, that the subtype of the output cannot store."""
+    can_be_float: bool
+    """Whether the container of the output also supports float samples, which are not clipped."""
+    omitted_tags: tuple[str, ...]
+    """Keys of the tags that the output has no field for."""
     concealed: tuple[DamagedWindow, ...]
     truncated: str | None
     """Why the end is missing, if it was concealed."""
@@ -71,7 +107,7 @@ class DecodeResult:
     @property
     def seconds(self) -> float:
         """Length of the audio."""
-        return self.samples / self.header.original_rate
+        return self.samples / self.sample_rate
 
 
 class FileDecoder:
@@ -83,7 +119,7 @@ class FileDecoder:
         force: overwrite existing outputs.
     """
 
-    def __init__(self, codec: Codec, request: DecodeRequest, force: bool = False) -> None:
+    def __init__(self, codec: JobCodec, request: DecodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
 
     def run(self, job: Job, progress: FileProgress) -> DecodeResult:
@@ -98,10 +134,12 @@ class FileDecoder:
                 conceal=request.conceal,
                 phase_iterations=request.phase_iterations,
             )
-            rate, frames = decoder.sample_rate, decoder.frames
-            progress.start(job.source_name, None if frames is None else frames / rate)
+            decoded_rate, frames = decoder.sample_rate, decoder.frames
+            rate = request.output_rate(job.output, decoded_rate)
+            progress.start(job.source_name, None if frames is None else frames / decoded_rate)
             if request.conceal and decoder.reader.trailer is None:
                 frames = None  # the end of the stream may be missing
+            resampler = StreamResampler(decoded_rate, rate, decoder.channels)
             create_output_folder(job)
             with AudioWriter(
                 job.output,
@@ -109,17 +147,25 @@ class FileDecoder:
                 decoder.channels,
                 subtype=request.subtype,
                 format=request.format,
-                frames=frames,
+                frames=None if frames is None else resampled_length(frames, decoded_rate, rate),
                 force=self._force or job.overwrite,
+                tags=decoder.header.tags if request.copy_tags else (),
             ) as writer:
                 for block in decoder.blocks():
-                    writer.write(block)
-                    progress.advance(len(block) / rate)
+                    writer.write(resampler.process(block))
+                    progress.advance(len(block) / decoded_rate)
+                writer.write(resampler.process(np.zeros((0, decoder.channels), np.float32), last=True))
+        if request.preserve_time:
+            copy_time(job)
         return DecodeResult(
             job,
             decoder.header,
             samples=writer.frames_written,
+            sample_rate=rate,
             subtype=writer.format.subtype,
+            clipped=writer.clipped,
+            can_be_float=supports_float(writer.format.container),
+            omitted_tags=writer.omitted_tags if request.copy_tags else (),
             concealed=tuple(decoder.damage),
             truncated=decoder.truncated,
             input_bytes=file_size(job.source),
@@ -137,7 +183,11 @@ class FileDecoder:
                 rate, channels, frames = audio.sample_rate, audio.channels, audio.frames
         except SwcError:
             return Difference("is not readable")
-        same_length = total is None or frames == self._request.samples_of(total, header.original_rate)
-        if (rate, channels) != (header.original_rate, header.channels) or not same_length:
+        expected_rate = self._request.output_rate(job.output, header.original_rate)
+        same_length = True
+        if total is not None:
+            samples = self._request.samples_of(total, header.original_rate)
+            same_length = frames == resampled_length(samples, header.original_rate, expected_rate)
+        if (rate, channels) != (expected_rate, header.channels) or not same_length:
             return Difference(f"contains other audio than {job.source}", is_stale(job))
         return None

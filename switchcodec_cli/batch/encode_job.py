@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..atomic_io import PIPE
-from ..audio import AudioReader, choose_channels, mix
+from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
 from ..audio.digest import SampleDigest
 from ..audio.wav import SampleFormat
 from ..bitstream import DigestKind, Header, SourceDigest
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
+from .codec import JobCodec
 from .comparison import StreamComparison
-from .files import create_output_folder, file_size, open_output
+from .files import copy_time, create_output_folder, file_size, open_output
 from .plan import Job
 from .run import Difference, FileProgress
 
 if TYPE_CHECKING:
-    from ..api import Codec
     from ..encoder.rate.control import RateAllocation
 
 
@@ -32,7 +32,12 @@ class EncodeRequest:
     settings: EncoderSettings
     channels: str = "auto"
     """One of `audio.CHANNEL_MODES`."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    """Stored in the stream; they replace tags of the same keys in the input."""
+    copy_tags: bool = True
+    """Store the tags of the input."""
+    preserve_time: bool = False
+    """Give the output the modification time of the input."""
     raw: SampleFormat | None = None
     """Format of inputs without a header; None for inputs with one."""
 
@@ -40,12 +45,19 @@ class EncodeRequest:
         """Open an input. Raises BadInputError."""
         return AudioReader(path, self.raw)
 
+    def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
+        """The tags to store for an input."""
+        given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
+        has_tags = self.copy_tags and self.raw is None and os.path.isfile(source)
+        return merge_tags(read_tags(source) if has_tags else [], given)
+
     def source_format(
-        self, reader: AudioReader, dual_mono: bool, total_samples: int | None = None
+        self, path: str, reader: AudioReader, dual_mono: bool, total_samples: int | None = None
     ) -> SourceFormat:
         """The audio that is encoded from an input.
 
         Args:
+            path: of the input.
             reader: the input.
             dual_mono: whether both channels of a stereo signal are equal.
             total_samples: length per channel, None if it is known only at the end.
@@ -55,7 +67,11 @@ class EncodeRequest:
         """
         channels = choose_channels(reader.channels, self.channels, reader.name)
         return SourceFormat(
-            reader.sample_rate, channels, dual_mono and channels == 2, total_samples, self.tags
+            reader.sample_rate,
+            channels,
+            dual_mono and channels == 2,
+            total_samples,
+            self.tags_of(path),
         )
 
 
@@ -107,7 +123,7 @@ class FileEncoder:
         UsageError: the codec does not support the settings.
     """
 
-    def __init__(self, codec: Codec, request: EncodeRequest, force: bool = False) -> None:
+    def __init__(self, codec: JobCodec, request: EncodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
         self._comparison = StreamComparison(codec.parameters, codec.fingerprint, request)
 
@@ -140,6 +156,8 @@ class FileEncoder:
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
                 trailer = encoder.close(_source_digest(reader, digest))
+        if self._request.preserve_time:
+            copy_time(job)
         writer = encoder.writer
         return EncodeResult(
             job,
@@ -152,7 +170,7 @@ class FileEncoder:
         )
 
     def _source(self, job: Job, reader: AudioReader, total_samples: int | None) -> SourceFormat:
-        source = self._request.source_format(reader, dual_mono=False, total_samples=total_samples)
+        source = self._request.source_format(job.source, reader, dual_mono=False, total_samples=total_samples)
         if source.channels == 2 and self._has_equal_channels(job.source, reader):
             return replace(source, dual_mono=True)
         return source

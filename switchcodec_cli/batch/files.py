@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,17 @@ def create_output_folder(job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SwcError(f"{folder}: cannot create this folder: {system_message(error)}") from None
+
+
+def copy_time(job: Job) -> None:
+    """Give an output the modification time of the input, where both are regular files. Raises SwcError."""
+    if not (os.path.isfile(job.source) and os.path.isfile(job.output)):
+        return
+    try:
+        status = os.stat(job.source)
+        os.utime(job.output, ns=(status.st_atime_ns, status.st_mtime_ns))
+    except OSError as error:
+        raise SwcError(f"{job.output}: cannot set the time: {system_message(error)}") from None
 
 
 def file_size(path: str) -> int | None:

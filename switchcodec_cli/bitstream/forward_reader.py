@@ -14,7 +14,14 @@ from .header import MAGIC, Header
 from .packet import MODES_BYTES, crc_matches, parse_modes
 from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
 from .resynchronisation import Resynchroniser, truncated_after
-from .trailer import MARKER, WRONG_PACKETS_CRC, Trailer, read_trailer, unpack_table
+from .trailer import (
+    MARKER,
+    WRONG_PACKETS_CRC,
+    Trailer,
+    is_trailer_without_marker,
+    read_trailer,
+    unpack_table,
+)
 
 
 class ForwardReader:
@@ -63,8 +70,8 @@ class ForwardReader:
         if packets and self._log.last_frames < parameters.frames_per_window:
             start = parameters.window_start(packets - 1)
             raise BadInputError(
-                f"no trailer follows window {packets - 1} at {start:.3f} s, "
-                "which is short as only the last one may be"
+                f"no trailer follows window {packets - 1} at {start:.3f} s, which is short; "
+                "only the last window may be"
             )
 
     def _next_packet(self) -> tuple[RawPacket | DamagedWindow, int]:
@@ -75,6 +82,8 @@ class ForwardReader:
             data = self._source.peek(claimed)
             if len(data) == claimed and crc_matches(index, data):
                 return check_packet(self._header, index, data, expected_frames), claimed
+        if is_trailer_without_marker(self._header, self._source.peek, index):
+            raise BadInputError("the trailer is damaged (wrong marker)")
         extent = self._resynchroniser.find_end(index, claimed)
         frames = expected_frames or extent.frames or self._header.parameters.frames_per_window
         reason = "damaged mode fields" if claimed is None else "wrong checksum"

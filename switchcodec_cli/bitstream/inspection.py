@@ -8,14 +8,17 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import SwcError
+from .additions import EncodingRequest, SourceDigest
 from .bit_budget import BitBudget
-from .errors import PacketDamage
 from .header import Header
 from .modes import BlockKind, BlockMode
-from .packet import parse_masks
 from .rates import nominal_kbps
-from .raw_packet import DamagedWindow, RawPacket, damaged_window
+from .raw_packet import DamagedWindow, RawPacket, unpack
 from .reader import StreamReader
+from .window import Window
+
+MAX_PROBLEMS = 1000  # damaged windows that are listed one by one
+MIN_SECONDS_OF_RATE = 0.1  # below, header and trailer would make a rate of thousands of kbps
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Report:
     damaged: int
     total_samples: int | None
     problems: tuple[Problem, ...]
+    unlisted: int = 0  # damaged windows beyond the first MAX_PROBLEMS
 
     @property
     def ok(self) -> bool:
@@ -61,6 +65,9 @@ class Summary:
     total_samples: int | None
     seconds: float  # of the recording; if its end is missing, of the windows found
     problems: tuple[Problem, ...]
+    unlisted: int  # damaged windows beyond the first MAX_PROBLEMS
+    source: SourceDigest | None
+    request: EncodingRequest | None
 
     @property
     def windows(self) -> int:
@@ -103,9 +110,19 @@ class Summary:
         return -(-self.budget.total // 8)
 
     @property
-    def real_kbps(self) -> float:
-        """Rate of all that could be read; 0 for a recording of no samples."""
-        return self.budget.total / self.seconds / 1000 if self.seconds else 0.0
+    def real_kbps(self) -> float | None:
+        """Rate of all that could be read; None for a recording that is too short to have one."""
+        return self._kbps(self.budget.total)
+
+    @property
+    def packet_kbps(self) -> float | None:
+        """Rate of the packets alone, without header and trailer; None as for real_kbps."""
+        return self._kbps(8 * int(self.window_bytes.sum()))
+
+    def _kbps(self, bits: int) -> float | None:
+        if self.seconds < MIN_SECONDS_OF_RATE:
+            return None
+        return bits / self.seconds / 1000
 
     @property
     def ratio_to_pcm(self) -> float:
@@ -120,21 +137,27 @@ def verify(file: BinaryIO) -> Report:
         reader = StreamReader(file)
     except SwcError as error:
         return Report(None, 0, 0, None, (Problem(str(error)),))
-    problems = []
-    windows = damaged = 0
+    problems = _Problems(reader.header)
+    windows = 0
     try:
         for window in reader:
             windows += 1
             if isinstance(window, DamagedWindow):
-                damaged += 1
-                problems.append(_window_problem(reader.header, window))
+                problems.add_window(window)
     except SwcError as error:
-        problems.append(Problem(str(error)))
-    return Report(reader.header, windows, damaged, reader.total_samples, tuple(problems))
+        problems.add_stream(error)
+    return Report(
+        header=reader.header,
+        windows=windows,
+        damaged=problems.windows,
+        total_samples=reader.total_samples,
+        problems=tuple(problems.listed),
+        unlisted=problems.unlisted,
+    )
 
 
 def inspect(file: BinaryIO) -> Summary:
-    """Reads all packets, without unpacking their indices, and summarises them; damage is listed.
+    """Reads and checks all packets, and summarises them; damage is listed.
 
     Raises:
         BadInputError: the header cannot be read.
@@ -142,24 +165,22 @@ def inspect(file: BinaryIO) -> Summary:
     reader = StreamReader(file)
     header, parameters = reader.header, reader.header.parameters
     contents = _Contents(header)
-    problems = []
+    problems = _Problems(header)
     try:
         for packet in reader.packets():
-            if isinstance(packet, RawPacket):
-                try:
-                    contents.add(packet, parse_masks(parameters, header.signals, packet.data))
-                    continue
-                except PacketDamage as damage:
-                    packet = damaged_window(header, packet.index, packet.frames, str(damage))
-            contents.add_damaged(packet)
-            problems.append(_window_problem(header, packet))
+            window = unpack(header, packet) if isinstance(packet, RawPacket) else packet
+            if isinstance(packet, RawPacket) and isinstance(window, Window):
+                contents.add(window, len(packet.data))
+            elif isinstance(window, DamagedWindow):
+                contents.add_damaged(window)
+                problems.add_window(window)
     except SwcError as error:
-        problems.append(Problem(str(error)))
-    budget = contents.budget
-    budget.container += 8 * reader.header_bytes + (8 * reader.trailer.size if reader.trailer else 0)
+        problems.add_stream(error)
+    budget, trailer = contents.budget, reader.trailer
+    budget.container += 8 * reader.header_bytes + (8 * trailer.size if trailer else 0)
     seconds = contents.frames * parameters.hop / parameters.sample_rate
-    if reader.trailer is not None:
-        seconds = reader.trailer.total_samples / header.original_rate
+    if trailer is not None:
+        seconds = trailer.total_samples / header.original_rate
     return Summary(
         header=header,
         budget=budget,
@@ -168,7 +189,10 @@ def inspect(file: BinaryIO) -> Summary:
         window_bytes=np.array(contents.sizes, np.int64),
         total_samples=reader.total_samples,
         seconds=seconds,
-        problems=tuple(problems),
+        problems=tuple(problems.listed),
+        unlisted=problems.unlisted,
+        source=trailer.source if trailer else None,
+        request=trailer.request if trailer else None,
     )
 
 
@@ -183,13 +207,13 @@ class _Contents:
         self.frames = 0
         self.budget = BitBudget()
 
-    def add(self, packet: RawPacket, masks: tuple[tuple[int, ...], ...]) -> None:
-        """Adds a sound packet with these masks."""
-        chosen = np.zeros((len(masks), self._header.parameters.experts), np.bool_)
-        for signal, mask in enumerate(masks):
-            chosen[signal, list(mask)] = True
-        self.budget.add_packet(self._header.parameters, packet.modes, packet.frames)
-        self._add(packet.modes, chosen.tobytes(), len(packet.data), packet.frames)
+    def add(self, window: Window, size: int) -> None:
+        """Adds the window of a sound packet of this size."""
+        chosen = np.zeros((len(window.blocks), self._header.parameters.experts), np.bool_)
+        for signal, block in enumerate(window.blocks):
+            chosen[signal, list(block.experts)] = True
+        self.budget.add_packet(self._header.parameters, window.modes, window.frames)
+        self._add(window.modes, chosen.tobytes(), size, window.frames)
 
     def add_damaged(self, window: DamagedWindow) -> None:
         """Adds a damaged window."""
@@ -208,7 +232,26 @@ class _Contents:
         return flat.reshape(len(self.sizes), self._header.signals, self._header.parameters.experts)
 
 
-def _window_problem(header: Header, window: DamagedWindow) -> Problem:
-    parameters = header.parameters
-    seconds = window.frames * parameters.hop / parameters.sample_rate
-    return Problem(window.reason, window.index, window.start, window.start + seconds)
+class _Problems:
+    """Collects problems, in bounded memory."""
+
+    def __init__(self, header: Header) -> None:
+        self._parameters = header.parameters
+        self.listed: list[Problem] = []
+        self.windows = 0  # damaged ones
+
+    @property
+    def unlisted(self) -> int:
+        """Damaged windows that are not listed."""
+        return max(0, self.windows - MAX_PROBLEMS)
+
+    def add_window(self, window: DamagedWindow) -> None:
+        """Adds a damaged window."""
+        self.windows += 1
+        if self.windows <= MAX_PROBLEMS:
+            seconds = window.frames * self._parameters.hop / self._parameters.sample_rate
+            self.listed.append(Problem(window.reason, window.index, window.start, window.start + seconds))
+
+    def add_stream(self, error: SwcError) -> None:
+        """Adds an error of the stream as a whole."""
+        self.listed.append(Problem(str(error)))

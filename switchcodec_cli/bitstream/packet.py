@@ -59,17 +59,6 @@ def parse_modes(
     return _read_modes(parameters, signals, BitReader(start[:MODES_BYTES].ljust(MODES_BYTES, b"\0")))
 
 
-def parse_masks(parameters: StreamParameters, signals: int, packet: bytes) -> tuple[tuple[int, ...], ...]:
-    """Mask of each signal, empty where it is not coded, of a packet with valid mode fields.
-
-    Raises:
-        PacketDamage: no mask has the rank.
-    """
-    bits = BitReader(packet)
-    _, modes = _read_modes(parameters, signals, bits)
-    return _read_masks(parameters, modes, bits)
-
-
 def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> Window:
     """The window of a packet whose size and CRC have been checked.
 

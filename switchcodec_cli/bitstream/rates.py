@@ -28,11 +28,22 @@ class Rate:
     real_kbps: float
     nominal_kbps: float
 
+    @property
+    def label(self) -> str:
+        """The rate to ask for: the nominal one, or the real one where that is higher."""
+        if self.real_kbps <= self.nominal_kbps:
+            return f"{self.nominal_kbps:.2f}"
+        return format_kbps(self.real_kbps)
+
 
 def nominal_kbps(parameters: StreamParameters, quantizers: float) -> float:
-    """Nominal label of a number of quantizers: shared ones and experts, over all signals."""
+    """Nominal label of a number of quantizers, rounded to two decimals as it is shown everywhere.
+
+    Args:
+        quantizers: shared ones and experts, over all signals
+    """
     bits_per_second = parameters.quantizer_bits(1) * parameters.sample_rate / parameters.hop
-    return quantizers * bits_per_second * _NOMINAL_PER_BIT / 1000
+    return round(quantizers * bits_per_second * _NOMINAL_PER_BIT / 1000, 2)
 
 
 def real_kbps(parameters: StreamParameters, modes: Sequence[BlockMode]) -> float:
@@ -94,7 +105,7 @@ def largest_experts(kbps: float, parameters: StreamParameters, signals: int) -> 
         raise UsageError(f"a rate must be a positive number of kbps, not {kbps}")
     affordable = [rate.experts for rate in rates if rate.real_kbps <= kbps * (1 + 1e-9)]
     if not affordable:
-        listed = ", ".join(format_kbps(rate.real_kbps) for rate in rates)
+        listed = ", ".join(rate.label for rate in rates)
         raise UsageError(f"{kbps:g} kbps is below the lowest rate; attainable are {listed} kbps")
     return affordable[-1]
 

@@ -45,6 +45,13 @@ class Resynchroniser:
         """All sizes that a full packet can have, in ascending order."""
         return sorted(self._header.packet_sizes())
 
+    @cached_property
+    def _largest(self) -> int:
+        """Largest size of any packet; with its prefix, a short one can be larger than all full ones."""
+        almost_full = self._header.parameters.frames_per_window - 1
+        short = self._header.packet_sizes(almost_full) if almost_full else frozenset()
+        return max([*self._sizes, *short])
+
     def find_end(self, index: int, claimed: int | None) -> DamagedExtent:
         """The extent of the damaged packet at the position of the source.
 
@@ -59,11 +66,10 @@ class Resynchroniser:
         Raises:
             BadInputError: the next packet cannot be found.
         """
-        largest = self._sizes[-1]
         # Room for a packet of the largest size behind another, or for the fixed part of a trailer
-        ahead = self._source.peek(max(2 * largest + MODES_BYTES, largest + FIXED_BYTES))
+        ahead = self._source.peek(max(2 * self._largest + MODES_BYTES, self._largest + FIXED_BYTES))
         self._work += len(ahead)
-        extent = self._before_trailer(ahead, index, largest)
+        extent = self._before_trailer(ahead, index)
         if extent is None:
             candidates = self._sizes if claimed is None else [claimed, *self._sizes]
             extent = self._before_packet(ahead, index, candidates)
@@ -72,16 +78,16 @@ class Resynchroniser:
         if self._work > SEARCH_BYTES + SEARCH_FACTOR * self._source.position:
             raise BadInputError(f"there is too much damage before {self._place(index)} to continue")
         size = self._likely_size(claimed)
-        if len(ahead) < (largest if size is None else size):
+        if len(ahead) < (self._sizes[-1] if size is None else size):
             raise truncated_after(self._header, index)
         if size is None:
             raise BadInputError(f"{self._place(index)} is damaged and the next packet cannot be found")
         return DamagedExtent(size)
 
-    def _before_trailer(self, ahead: bytes, index: int, largest: int) -> DamagedExtent | None:
+    def _before_trailer(self, ahead: bytes, index: int) -> DamagedExtent | None:
         """The extent up to a trailer that counts ``index + 1`` packets."""
         at = ahead.find(MARKER, MIN_PACKET_BYTES)
-        while 0 < at <= largest:
+        while 0 < at <= self._largest:
             claim = claimed_packets(ahead[at : at + FIXED_BYTES])
             if claim is not None and claim[0] == index + 1:
                 frames = claim[1]

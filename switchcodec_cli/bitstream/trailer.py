@@ -113,6 +113,19 @@ def claimed_packets(start: bytes) -> tuple[int, int] | None:
     return packets, last_frames
 
 
+def is_trailer_without_marker(header: Header, peek: TakeBytes, packets: int) -> bool:
+    """Whether a trailer that counts so many packets is next, of which the marker need not be right."""
+    fixed = peek(FIXED_BYTES)
+    if len(fixed) < FIXED_BYTES:
+        return False
+    size: int
+    _, size, _, count, _, packet_bytes, _, _ = _FIXED.unpack(fixed)
+    if count != packets or _additions_of_size(header, size, packets, packet_bytes) is None:
+        return False
+    whole = peek(size)
+    return len(whole) == size and trailer_size_at_end(whole[-LENGTH_AND_MAGIC_BYTES:]) == size
+
+
 def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trailer:
     """Reads a trailer.
 
@@ -132,9 +145,8 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
     _, size, total, packets, packets_crc, packet_bytes, last_frames, reserved = _FIXED.unpack(fixed)
     if packets not in packet_counts:
         raise BadInputError(f"the trailer counts {packets} windows, but {packet_counts[-1]} precede it")
-    table_bytes = _table_bytes(header, packets) if packet_bytes == 0 else 0
-    additions_bytes = size - MIN_TRAILER_BYTES - table_bytes
-    if additions_bytes not in _additions_sizes(header.minor):
+    additions_bytes = _additions_of_size(header, size, packets, packet_bytes)
+    if additions_bytes is None:
         raise BadInputError(f"the trailer claims {size} bytes, which does not fit its content")
     rest = take(size - FIXED_BYTES)
     if len(rest) < size - FIXED_BYTES:
@@ -142,6 +154,7 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
     crc, size_again, magic = _CLOSE.unpack(rest[-_CLOSE.size :])
     if zlib.crc32(rest[: -_CLOSE.size], zlib.crc32(fixed)) != crc or size_again != size or magic != END_MAGIC:
         raise BadInputError("the trailer is damaged (wrong checksum)")
+    table_bytes = size - MIN_TRAILER_BYTES - additions_bytes
     source, request = decode_additions(rest[table_bytes:]) if additions_bytes else (None, None)
     trailer = Trailer(
         total,
@@ -158,6 +171,13 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
         raise BadInputError("the reserved bytes of the trailer are not zero")
     _check(header, trailer)
     return trailer
+
+
+def _additions_of_size(header: Header, size: int, packets: int, packet_bytes: int) -> int | None:
+    """Size in bytes of the additions in a trailer of ``size`` bytes; None if it cannot have this size."""
+    table_bytes = _table_bytes(header, packets) if packet_bytes == 0 else 0
+    additions_bytes = size - MIN_TRAILER_BYTES - table_bytes
+    return additions_bytes if additions_bytes in _additions_sizes(header.minor) else None
 
 
 def _additions_sizes(minor: int) -> range:

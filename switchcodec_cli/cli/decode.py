@@ -22,6 +22,7 @@ from .options import (
     parse_selection,
     parse_time,
     phase_iterations_option,
+    preserve_time_option,
     quiet_option,
     selection_options,
     update_option,
@@ -66,6 +67,12 @@ EXAMPLES = (
     help="Coding of samples: PCM_16, PCM_24, FLOAT, VORBIS, ...  [default: by format]",
 )
 @click.option(
+    "--rate",
+    type=int,
+    metavar="HZ",
+    help="Sample rate of the output.  [default: that of the original]",
+)
+@click.option(
     "--raw", is_flag=True, help="Write samples without a header, 16 bits unless --subtype is given."
 )
 @click.option(
@@ -81,6 +88,8 @@ EXAMPLES = (
     is_flag=True,
     help="Replace damaged windows by silence with fades instead of failing.",
 )
+@click.option("--no-tags", is_flag=True, help="Do not write the tags of the stream into the output.")
+@preserve_time_option
 @phase_iterations_option
 @selection_options
 @weights_option
@@ -98,10 +107,13 @@ def decode(
     output: str | None,
     format_: str | None,
     subtype: str | None,
+    rate: int | None,
     raw: bool,
     start: float,
     duration: float | None,
     conceal: bool,
+    no_tags: bool,
+    preserve_time: bool,
     phase_iterations: int | None,
     weights: str | None,
     device: str,
@@ -122,8 +134,12 @@ def decode(
     with --raw. By default, outputs are written beside their inputs. The last argument is the output if it has
     the suffix of an audio format or is a folder.
 
-    The output has the sample rate, the channels and the exact length of the original. Damaged files are
-    errors unless --conceal is given.
+    The output has the sample rate, the channels and the exact length of the original. Opus and MP3, which
+    support certain sample rates only, get the next higher one, and --rate asks for any other. Damaged files
+    are errors unless --conceal is given.
+
+    Tags are written as far as the format has fields for them: all of them into FLAC and MP3, the usual ones
+    into Ogg, WAV, AIFF and CAF.
     """
     from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
     from ..batch.decode_job import DecodeRequest
@@ -131,7 +147,17 @@ def decode(
     if raw and format_:
         raise UsageError("--raw and --format are mutually exclusive")
     format_ = "raw" if raw else format_
-    request = DecodeRequest(start, duration, conceal, phase_iterations, format_, subtype)
+    request = DecodeRequest(
+        start,
+        duration,
+        conceal,
+        phase_iterations,
+        format_,
+        subtype,
+        rate,
+        copy_tags=not no_tags,
+        preserve_time=preserve_time,
+    )
     suffix = "." + (format_ or "wav").lower().lstrip(".")
     selection = parse_selection(
         inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
@@ -172,8 +198,11 @@ def decode_report(result: DecodeResult) -> JobReport:
 
 
 def _line(result: DecodeResult) -> str:
-    rate = result.header.original_rate
-    parts = [f"{format_duration(result.seconds)} {format_channel_coding(result.header)} at {rate} Hz"]
+    rate, original = result.sample_rate, result.header.original_rate
+    converted = "" if rate == original else f" (converted from {original} Hz)"
+    parts = [
+        f"{format_duration(result.seconds)} {format_channel_coding(result.header)} at {rate} Hz{converted}"
+    ]
     if result.input_bytes is not None and result.output_bytes is not None:
         parts.append(f"{format_size(result.input_bytes)} -> {format_size(result.output_bytes)}")
     parts.append(format_speed(result.seconds, result.elapsed))
@@ -189,6 +218,12 @@ def _warnings(result: DecodeResult) -> tuple[str, ...]:
     ]
     if result.truncated is not None:
         warnings.append(f"{name}: {result.truncated}; everything before was decoded")
+    if result.clipped:
+        plural = "s were" if result.clipped > 1 else " was"
+        advice = "--subtype FLOAT" if result.can_be_float else "WAV with --subtype FLOAT"
+        warnings.append(
+            f"{name}: {result.clipped} sample{plural} beyond full scale and clipped; {advice} keeps them"
+        )
     return tuple(warnings)
 
 
@@ -201,9 +236,12 @@ def _record(result: DecodeResult) -> dict[str, Any]:
         "bytes": result.output_bytes,
         "seconds": result.seconds,
         "samples": result.samples,
-        "sample_rate": result.header.original_rate,
+        "sample_rate": result.sample_rate,
+        "original_sample_rate": result.header.original_rate,
         "channels": result.header.channels,
         "subtype": result.subtype,
+        "clipped_samples": result.clipped,
+        "omitted_tags": list(result.omitted_tags),
         "concealed": [
             {"window": window.index, "start": window.start, "reason": window.reason}
             for window in result.concealed

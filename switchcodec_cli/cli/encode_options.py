@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from .options import channels_option, effort_option
+from .options import channels_option, effort_option, preserve_time_option
 
 if TYPE_CHECKING:
     from ..batch.encode_job import EncodeRequest
@@ -56,8 +56,13 @@ _OPTIONS = (
         "or .pcm.  [default: 1 channel of PCM_16]",
     ),
     click.option(
-        "--tag", multiple=True, metavar="KEY=VALUE", help="Tag to store in the file; can be repeated."
+        "--tag",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Tag to store in the file, instead of tags of this key in the input; can be repeated.",
     ),
+    click.option("--no-tags", is_flag=True, help="Do not store the tags of the input."),
+    preserve_time_option,
 )
 
 
@@ -79,6 +84,8 @@ def encode_request(
     channels: str,
     raw: str | None,
     tag: Sequence[str],
+    no_tags: bool,
+    preserve_time: bool,
 ) -> EncodeRequest:
     """Convert the values of the options to encoder settings. Raises UsageError."""
     from ..audio.formats import parse_raw_format
@@ -93,21 +100,25 @@ def encode_request(
         raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
     settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
     samples = None if raw is None else parse_raw_format(raw)
-    return EncodeRequest(settings, channels, parse_tags(tag), samples)
+    return EncodeRequest(
+        settings,
+        channels,
+        parse_tags(tag),
+        raw=samples,
+        copy_tags=not no_tags,
+        preserve_time=preserve_time,
+    )
 
 
-def parse_tags(entries: Sequence[str]) -> dict[str, str]:
-    """Parse tags of the form KEY=VALUE. Raises UsageError."""
+def parse_tags(entries: Sequence[str]) -> list[tuple[str, str]]:
+    """Parse tags of the form KEY=VALUE; keys may repeat. Raises UsageError."""
     from ..bitstream import check_tags
 
-    tags: dict[str, str] = {}
+    tags = []
     for entry in entries:
         key, equals, value = entry.partition("=")
         if not equals:
             raise UsageError(f"--tag {entry!r}: must have the form KEY=VALUE")
-        if key in tags:
-            raise UsageError(f"--tag {key!r} is given twice")
-        tags[key] = value
-    if tags:
-        check_tags(tags.items())  # checks keys and sizes
+        tags.append((key, value))
+    check_tags(tags)  # checks keys and sizes
     return tags

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 from .. import errors
+from ..batch.run import SOME_FAILED
 from ..errors import UsageError
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE and SIGTERM
@@ -58,6 +60,18 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, click.UsageError):
         return UsageError.exit_code
     return errors.exit_code_of(error)
+
+
+def exit_code_of_files(failures: Sequence[int], files: int) -> int:
+    """The exit code of a command that reads files one by one.
+
+    Args:
+        failures: exit codes of those that failed.
+        files: number of all files.
+    """
+    if not failures:
+        return 0
+    return failures[0] if files == 1 else SOME_FAILED
 
 
 def report(error: BaseException, debug: bool = False) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from ..batch.run import SOME_FAILED
-from ..errors import SwcError, UsageError
-from .errors import Invocation
+from ..errors import SwcError
+from .errors import Invocation, exit_code_of_files
+from .formatting import format_json
 from .options import (
     Command,
     channels_option,
@@ -157,9 +156,7 @@ def evaluate(
         from ..report.rate_quality_figure import plot_rate_quality
 
         plot_rate_quality(result, plot, force)
-    if result.errors:
-        return SOME_FAILED if result.rows else UsageError.exit_code
-    return 0
+    return exit_code_of_files(list(result.exit_codes.values()), result.files)
 
 
 def _row_text(row: Row) -> str:
@@ -170,7 +167,7 @@ def _row_text(row: Row) -> str:
 
 def _print_result(result: RateQuality, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result.as_dict(), allow_nan=False))
+        click.echo(format_json(result.as_dict()))
     elif result.rows:
         from rich.console import Console
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import re
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..bitstream import Header
+
+_SURROGATES = re.compile("[\ud800-\udfff]")  # for bytes of file names that are not text
 
 _CHANNEL_CODINGS = {
     "MONO": "mono",
@@ -48,6 +52,26 @@ def format_speed(seconds: float, elapsed: float) -> str:
     """Speed of processing `seconds` of audio in `elapsed` seconds: 62 × real time."""
     speed = seconds / elapsed if elapsed > 0 else 0.0
     return f"{speed:.0f} × real time" if speed >= 10 else f"{speed:.1f} × real time"
+
+
+def unlisted_text(count: int) -> str:
+    """That so many damaged windows are not listed."""
+    return f"and {count} more damaged windows"
+
+
+def format_json(values: dict[str, Any]) -> str:
+    """A JSON object in one line. Bytes of file names that are not UTF-8 become U+FFFD: JSON has text only."""
+    return json.dumps(_without_surrogates(values), allow_nan=False)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(entry) for entry in value]
+    return value
 
 
 def format_channel_coding(header: Header) -> str:

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.plan import STREAM_SUFFIXES, find_inputs
-from ..batch.run import SOME_FAILED
 from ..errors import BadInputError, SwcError, UsageError, one_line
-from .errors import Invocation, exit_code_of
-from .formatting import format_channel_coding, format_duration, format_pcm_ratio, format_size
+from .errors import Invocation, exit_code_of, exit_code_of_files
+from .formatting import (
+    format_channel_coding,
+    format_duration,
+    format_pcm_ratio,
+    format_size,
+    unlisted_text,
+)
 from .options import Command, force_option, json_option
 from .progress import Progress
 
@@ -54,7 +59,8 @@ def info(
     """Show the header, the bit budget and the routing of .swc files. Weights are not needed.
 
     The routing is shown over time: the number of experts, the use of each expert, and the bits of every
-    window. FILE may be a folder, or - for standard input. Damage is listed; the exit code is then 3.
+    window. FILE may be a folder, or - for standard input. Damage is listed; the exit code is then 3, or 1 if
+    there are several files.
     """
     inputs = find_inputs(files, STREAM_SUFFIXES)
     if plot is not None:
@@ -64,30 +70,28 @@ def info(
             raise UsageError("--plot requires exactly one file")
         check_figure_path(plot, force)
     progress = Progress("reading", quiet=True, as_json=as_json, debug=invocation.debug)
-    exit_codes = []
+    failures = []
     for rejected in inputs.rejected:
         progress.error(rejected.error, rejected.source)
-        exit_codes.append(exit_code_of(rejected.error))
+        failures.append(exit_code_of(rejected.error))
     for number, file in enumerate(inputs.files):
         try:
             summary = inspect_file(file.path)
         except (SwcError, OSError) as error:
             progress.error(error, file.path)
-            exit_codes.append(exit_code_of(error))
+            failures.append(exit_code_of(error))
             continue
         if as_json:
             progress.record(summary_record(summary, file.path, windows))
         else:
             click.echo("\n" * bool(number) + "\n".join(summary_lines(summary, file.path, windows)))
         if summary.problems:
-            exit_codes.append(BadInputError.exit_code)
+            failures.append(BadInputError.exit_code)
         if plot is not None:
             from ..report.routing_figure import plot_routing
 
             plot_routing(summary, one_line(file.path), plot, force)
-    if not exit_codes:
-        return 0
-    return exit_codes[0] if len(inputs.files) + len(inputs.rejected) == 1 else SOME_FAILED
+    return exit_code_of_files(failures, len(inputs.files) + len(inputs.rejected))
 
 
 def inspect_file(path: str) -> Summary:
@@ -97,11 +101,6 @@ def inspect_file(path: str) -> Summary:
 
     with open_input(path) as file:
         return inspect(file)
-
-
-def _packet_kbps(summary: Summary) -> float:
-    """Rate without header and trailer; the limits of the options of `swc encode` apply to it."""
-    return 8e-3 * float(summary.window_bytes.sum()) / summary.seconds if summary.seconds else 0.0
 
 
 def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:
@@ -116,13 +115,15 @@ def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]
         "channel_coding": header.channel_coding.name.lower(),
         "samples": summary.total_samples,
         "seconds": summary.seconds,
-        "tags": dict(header.tags),
+        "tags": [list(tag) for tag in header.tags],
+        "source": _source_record(summary),
+        "request": _request_record(summary),
         "rate_mode": header.rate_mode.name.lower(),
         "experts_per_window": header.experts_total,
         "asked_kbps": header.nominal_bits_per_second / 1000 or None,
         "nominal_kbps": summary.nominal_kbps,
         "kbps": summary.real_kbps,
-        "packet_kbps": _packet_kbps(summary),
+        "packet_kbps": summary.packet_kbps,
         "ratio_to_pcm": summary.ratio_to_pcm,
         "bytes": summary.stream_bytes,
         "bits": {
@@ -144,10 +145,30 @@ def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]
         "silent_windows": summary.silent_windows,
         "expert_use": summary.expert_use.tolist(),
         "problems": [str(problem) for problem in summary.problems],
+        "unlisted_problems": summary.unlisted,
     }
     if windows:
         record["window_list"] = [_window_record(summary, window) for window in range(summary.windows)]
     return record
+
+
+def _source_record(summary: Summary) -> dict[str, str] | None:
+    """The digest of the source; None if it is unknown."""
+    source = summary.source
+    return None if source is None else {"kind": source.kind.name.lower(), "digest": source.value.hex()}
+
+
+def _request_record(summary: Summary) -> dict[str, float | None] | None:
+    """What the encoder was asked for, beyond what the header says; None if it is unknown."""
+    request = summary.request
+    if request is None:
+        return None
+    max_rate = request.max_bits_per_second
+    return {
+        "effort": request.effort,
+        "quality": request.quality,
+        "max_kbps": None if max_rate is None else max_rate / 1000,
+    }
 
 
 def _window_record(summary: Summary, window: int) -> dict[str, Any]:
@@ -191,8 +212,7 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
     )
     yield (
         "rate",
-        f"{summary.real_kbps:.3f} kbps in total, {_packet_kbps(summary):.3f} without header and trailer; "
-        f"nominal {summary.nominal_kbps:.2f} kbps: {_requested_rate(summary)}",
+        f"{_real_rates(summary)}; nominal {summary.nominal_kbps:.2f} kbps: {_requested_rate(summary)}",
     )
     pcm_bytes = summary.stream_bytes * summary.ratio_to_pcm
     yield (
@@ -209,28 +229,45 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
         f"{parameters.codebooks_per_quantizer} × {parameters.codebook_size} entries",
     )
     yield "format", f".swc 1.{header.minor}, weights {header.fingerprint.hex()[:12]}"
+    source = _source_record(summary)
+    if source is not None:
+        yield "source", f"digest of the {source['kind']} {source['digest']}"
     for number, (key, value) in enumerate(header.tags):
         yield "" if number else "tags", one_line(f"{key} = {value}")
     silent = f", {summary.silent_windows} silent" if summary.silent_windows else ""
     yield "windows", f"{summary.windows}{silent}"
     for problem in summary.problems:
         yield "DAMAGE", one_line(str(problem))
+    if summary.unlisted:
+        yield "DAMAGE", unlisted_text(summary.unlisted)
+
+
+def _real_rates(summary: Summary) -> str:
+    if summary.real_kbps is None or summary.packet_kbps is None:
+        return "too short for a rate"
+    return f"{summary.real_kbps:.3f} kbps in total, {summary.packet_kbps:.3f} without header and trailer"
 
 
 def _requested_rate(summary: Summary) -> str:
-    """The rate that was requested from the encoder, and the number of experts used for it."""
-    from ..bitstream import RateMode
+    """What was requested from the encoder, and the number of experts used for it."""
+    from ..bitstream import EncodingRequest, RateMode
 
+    asked = summary.request or EncodingRequest()
     header = summary.header
     kbps = f"{header.nominal_bits_per_second / 1000:g} kbps" if header.nominal_bits_per_second else None
     if header.rate_mode == RateMode.CONSTANT:
         request = "constant rate" if kbps is None else f"constant rate of up to {kbps}"
-        return f"{request}, {header.experts_total} experts per window"
-    if header.rate_mode == RateMode.AVERAGE:
-        request = "average rate" if kbps is None else f"average rate of {kbps}"
+        experts = f"{header.experts_total}"
     else:
-        request = "constant quality"
-    return f"{request}, {summary.masks.sum() / max(summary.windows, 1):.1f} experts per window"
+        experts = f"{summary.masks.sum() / max(summary.windows, 1):.1f}"
+        if header.rate_mode == RateMode.AVERAGE:
+            request = "average rate" if kbps is None else f"average rate of {kbps}"
+        else:
+            request = "constant quality" if asked.quality is None else f"constant quality {asked.quality:g}"
+    if asked.max_bits_per_second is not None:
+        request += f", at most {asked.max_bits_per_second / 1000:g} kbps per window"
+    effort = "" if asked.effort is None else f", effort {asked.effort}"
+    return f"{request}, {experts} experts per window{effort}"
 
 
 def _supports_block_characters() -> bool:

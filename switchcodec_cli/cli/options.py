@@ -63,6 +63,9 @@ output_option = click.option(
     type=click.Path(allow_dash=True, readable=False),
     help="Output file or folder; - for standard output.",
 )
+preserve_time_option = click.option(
+    "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
+)
 _SELECTION_OPTIONS = (
     click.option(
         "--relative-to",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
@@ -16,7 +15,7 @@ from ..atomic_io import PIPE
 from ..batch.plan import IgnoredInput, Job
 from ..errors import one_line
 from .errors import describe, exit_code_of
-from .formatting import format_speed
+from .formatting import format_json, format_speed
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -184,7 +183,7 @@ class Progress:
     def record(self, values: dict[str, Any]) -> None:
         """Print a JSON object on a line of its own if the command prints JSON."""
         if self._as_json:
-            click.echo(json.dumps(values, allow_nan=False))
+            click.echo(format_json(values))
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,11 @@ def train(
     recipe = read_config(config)
 
     from ..model.device import choose_device
-    from ..model.weights_info import read_weights
+    from ..model.weights_info import count_parameters, read_weights
     from ..model.weights_registry import find_weights
     from ..training.data import default_cache, prepare_pool
     from ..training.trainer import Trainer
+    from ..training.weight_norm import without_weight_norm
 
     chosen_device = choose_device(device)
     resume_path = None if resume is None else find_weights(resume)
@@ -100,7 +101,7 @@ def train(
         compiled=not no_compile,
         report=click.echo,
     )
-    parameters = sum(values.numel() for values in trainer.model.parameters())
+    parameters = count_parameters(without_weight_norm(trainer.model).state_dict())
     click.echo(
         f"{trainer.pool.hours:.2f} hours of audio, {parameters / 1e6:.1f} M parameters, on {chosen_device}; "
         f"log in {run / 'log.csv'}"

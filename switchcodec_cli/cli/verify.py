@@ -8,8 +8,8 @@ import click
 
 from ..batch.plan import STREAM_SUFFIXES, find_inputs
 from ..errors import BadInputError, one_line
-from .errors import Invocation, describe
-from .formatting import format_duration
+from .errors import Invocation, describe, exit_code_of, exit_code_of_files
+from .formatting import format_duration, unlisted_text
 from .options import Command, json_option
 from .progress import Progress
 
@@ -33,21 +33,24 @@ def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, qui
     """Check .swc files for damage. Weights are not needed.
 
     All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
-    standard input. The exit code is 3 if a file is damaged, truncated or unreadable.
+    standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of several is.
     """
     inputs = find_inputs(files, STREAM_SUFFIXES)
     progress = Progress("verifying", quiet=True, as_json=as_json, debug=invocation.debug)
-    all_ok = not inputs.rejected
+    failures = []
     for rejected in inputs.rejected:
         progress.error(rejected.error, rejected.source)
         progress.record(_error_record(rejected.source, describe(rejected.error)))
+        failures.append(exit_code_of(rejected.error))
     for file in inputs.files:
-        all_ok &= _verify_file(file.path, progress, as_json, quiet)
-    return 0 if all_ok else BadInputError.exit_code
+        code = _verify_file(file.path, progress, as_json, quiet)
+        if code:
+            failures.append(code)
+    return exit_code_of_files(failures, len(inputs.files) + len(inputs.rejected))
 
 
-def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> bool:
-    """Check a file and print the result; returns whether the file is OK."""
+def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> int:
+    """Check a file and print the result; returns the exit code for it."""
     from ..batch.files import open_input
     from ..bitstream import verify as verify_stream
 
@@ -56,12 +59,12 @@ def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> b
             report = verify_stream(file)
     except (BadInputError, OSError) as error:
         progress.record(_error_record(path, progress.error(error, path)))
-        return False
+        return exit_code_of(error)
     progress.record(_record(path, report))
     if not as_json and not (report.ok and quiet):
         for line in _lines(path, report):
             click.echo(one_line(line))
-    return report.ok
+    return 0 if report.ok else BadInputError.exit_code
 
 
 def _seconds(report: Report) -> float | None:
@@ -72,7 +75,8 @@ def _seconds(report: Report) -> float | None:
 
 def _lines(path: str, report: Report) -> list[str]:
     if not report.ok:
-        return [f"{path}: {problem}" for problem in report.problems]
+        lines = [f"{path}: {problem}" for problem in report.problems]
+        return [*lines, f"{path}: {unlisted_text(report.unlisted)}"] if report.unlisted else lines
     seconds = _seconds(report)
     length = "" if seconds is None else f", {format_duration(seconds)}"
     return [f"{path}: OK ({report.windows} windows{length})"]
@@ -89,6 +93,7 @@ def _record(path: str, report: Report) -> dict[str, Any]:
             {"reason": problem.reason, "window": problem.window, "start": problem.start, "end": problem.end}
             for problem in report.problems
         ],
+        "unlisted_problems": report.unlisted,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import click
 from ..errors import SwcError, WeightsError, one_line
 from ..model.weights_registry import find_weights, packaged_weights, weights_folder
 from .errors import Invocation, report
-from .formatting import format_size
+from .formatting import format_json, format_size
 from .options import Command, json_option, version_option
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("swc weights", "Lists the packaged weights."),
     ("swc weights show", "Shows the configuration and the origin of the default weights."),
+    ("swc weights show my.safetensors --history", "Also shows every training run."),
     ("swc weights verify my.safetensors", "Checks that a model can be built from a file."),
 )
 
@@ -54,7 +55,7 @@ def print_weights_list(as_json: bool) -> None:
     for name, path in found.items():
         info = _read_info(path)
         if as_json:
-            click.echo(json.dumps({"name": name, **_record(path, info)}))
+            click.echo(format_json({"name": name, **_record(path, info)}))
         else:
             click.echo(
                 f"{name:<12} {info.config.backbone}, {info.parameters / 1e6:.1f} M parameters, "
@@ -62,20 +63,28 @@ def print_weights_list(as_json: bool) -> None:
             )
 
 
-@weights.command("show", cls=Command, examples=EXAMPLES[1:2], short_help="Show details of weights.")
+@weights.command("show", cls=Command, examples=EXAMPLES[1:3], short_help="Show details of weights.")
 @click.argument("name", metavar="[NAME|PATH]", required=False)
+@click.option("--history", is_flag=True, help="Show the recipe and the data of every training run.")
 @json_option
-def show_weights(name: str | None, as_json: bool) -> int:
-    """Show the fingerprint, size, configuration and origin of weights; the default ones without NAME."""
+def show_weights(name: str | None, history: bool, as_json: bool) -> int:
+    """Show the fingerprint, size, configuration and origin of weights; the default ones without NAME.
+
+    The history of the training is summed up unless --history is given. JSON always contains all of it, with
+    null for numbers that are not finite.
+    """
     path = find_weights(name)
     info = _read_info(path)
     config, provenance = info.config.to_dict(), info.provenance
     if as_json:
-        click.echo(json.dumps(_record(path, info) | {"config": config, "provenance": provenance}))
+        record = _record(path, info) | {"config": config, "provenance": _finite(provenance)}
+        click.echo(format_json(record))
         return 0
+    if not history and "history" in provenance:
+        provenance = provenance | {"history": _history_summary(provenance["history"])}
     click.echo(one_line(str(path)))
     click.echo(f"  fingerprint  {info.fingerprint.hex()}")
-    click.echo(f"  size         {format_size(info.file_bytes)}, {info.parameters} parameters")
+    click.echo(f"  size         {format_size(info.file_bytes)}, {info.parameters / 1e6:.1f} M parameters")
     for title, values in (("configuration", config), ("provenance", provenance)):
         click.echo(f"  {title}")
         for line in _nested_lines(values, indent="    "):
@@ -83,7 +92,7 @@ def show_weights(name: str | None, as_json: bool) -> int:
     return 0
 
 
-@weights.command("verify", cls=Command, examples=EXAMPLES[2:], short_help="Check weights.")
+@weights.command("verify", cls=Command, examples=EXAMPLES[3:], short_help="Check weights.")
 @click.argument("names", metavar="[NAME|PATH]...", nargs=-1)
 @click.option("--fingerprint", metavar="HEX", help="Expected fingerprint, or the start of it.")
 @click.pass_obj
@@ -123,6 +132,28 @@ def _record(path: Path, info: WeightsInfo) -> dict[str, Any]:
         "parameters": info.parameters,
         "bytes": info.file_bytes,
     }
+
+
+def _history_summary(runs: object) -> str:
+    """The number of training runs, and their steps and minutes if these are known."""
+    if not isinstance(runs, list):
+        return "unknown"
+    parts = [f"{len(runs)} training run{'' if len(runs) == 1 else 's'}"]
+    for name in ("steps", "minutes"):
+        values = [run.get(name) for run in runs if isinstance(run, dict)]
+        numbers = [value for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
+        if numbers:
+            parts.append(f"{sum(numbers):.0f} {name}")
+    return ", ".join(parts) + " (--history shows them)"
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value with None for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _nested_lines(values: dict[str, Any] | list[Any], indent: str) -> Iterator[str]:

@@ -18,11 +18,10 @@ from ..bitstream import (
     ChannelCoding,
     DamagedWindow,
     StreamReader,
-    TruncatedError,
     Window,
     level_gains,
 )
-from ..errors import BadInputError, UsageError
+from ..errors import BadInputError, UsageError, WeightsError
 from ..model.codec_model import CodecModel
 from .silence_gate import SilenceGate
 from .time_range import DecodingRange, TimeRange
@@ -50,7 +49,8 @@ class StreamDecoder:
         sample_rate: Of the output, in Hz: the original rate.
         channels: Of the output.
         damage: Windows concealed so far.
-        truncated: Why the end is missing, where that was concealed.
+        truncated: What is wrong at the end of the stream, where that was concealed: it is missing or damaged,
+            or something follows it.
 
     Raises:
         UsageError: The range is not in the recording.
@@ -99,14 +99,19 @@ class StreamDecoder:
         """Yield the audio in blocks, full scale 1. # (n, channels)
 
         Raises:
-            BadInputError: A window is damaged, or the stream is truncated, and `conceal` is not set.
+            BadInputError: A window is damaged, or the stream as a whole is truncated or invalid, and
+                `conceal` is not set.
+            WeightsError: The networks decode the stream to values that are not finite.
         """
         parameters = self.header.parameters
         context = self._model.backbone.decoder_context(self._phase_iterations)
         needed = DecodingRange.of(self._range, parameters, self.sample_rate, context)
         windows = self._windows(needed)
         signals = self._decode(windows, needed.first_window)
-        yield from self._trim(self._resample(signals, needed), needed.first_output)
+        for block in self._trim(self._resample(signals, needed), needed.first_output):
+            if not np.isfinite(block).all():
+                raise WeightsError("the weights decode this stream to values that are not finite")
+            yield block
 
     def _windows(self, needed: DecodingRange) -> Iterator[Window | DamagedWindow]:
         """Read the windows, with damage reported or noted for concealment."""
@@ -116,7 +121,7 @@ class StreamDecoder:
                 window = next(windows)
             except StopIteration:
                 return
-            except TruncatedError as error:
+            except BadInputError as error:
                 if not self._conceal:
                     raise
                 self.truncated = str(error)
@@ -150,13 +155,8 @@ class StreamDecoder:
             latents.append(z)
             gains.append(gain.expand(-1, window.frames, -1))
             gate.add((gain > 0).any(-1)[:, 0].cpu().numpy(), window.frames)
-            if ended:  # one more frame, so that the overlapping spectra at the end are complete
-                latents.append(latents[-1][:, -1:])
-                gains.append(gains[-1][:, -1:])
             if ended or len(latents) == CHUNK_WINDOWS:
                 pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), ended)
-                if ended:
-                    pieces = _drop_end(pieces, parameters.hop)
                 latents, gains = [], []
                 for piece, last in _mark_last(iter(pieces)):
                     yield gate.apply(piece.cpu().numpy()).T, ended and last
@@ -233,12 +233,6 @@ class StreamDecoder:
             excess = max(0, end - min([end, *limits]))
             if len(ready) > excess:
                 yield ready[: len(ready) - excess]
-
-
-def _drop_end(pieces: list[Tensor], samples: int) -> list[Tensor]:
-    """Drop samples from the end of a signal in pieces (B, n) each."""
-    audio = torch.cat(pieces, 1)
-    return [audio[:, : audio.shape[1] - samples]]
 
 
 def _mark_last(items: Iterator[Item]) -> Iterator[tuple[Item, bool]]:

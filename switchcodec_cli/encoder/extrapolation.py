@@ -32,7 +32,9 @@ def extrapolate(signal: Samples, count: int) -> Samples:
     coefficients = burg(known, ORDER)[::-1]
     extended = np.concatenate([known[len(known) - len(coefficients) :], np.zeros(count)])
     for position in range(count):
-        extended[position + len(coefficients)] = coefficients @ extended[position : position + len(coefficients)]
+        extended[position + len(coefficients)] = (
+            coefficients @ extended[position : position + len(coefficients)]
+        )
     return extended[len(coefficients) :].astype(np.float32)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..bitstream import (
     BlockKind,
@@ -55,14 +55,14 @@ class SourceFormat:
         channels: 1 or 2.
         dual_mono: Both channels are equal, so that one signal is coded.
         total_samples: Samples per channel, None if unknown; the trailer then holds the number.
-        tags: Stored in the stream.
+        tags: Stored in the stream: pairs of key and value, or a mapping. Keys may repeat.
     """
 
     sample_rate: int
     channels: int = 1
     dual_mono: bool = False
     total_samples: int | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 2):
@@ -74,6 +74,14 @@ class SourceFormat:
         if self.channels == 1:
             return ChannelCoding.MONO
         return ChannelCoding.DUAL_MONO if self.dual_mono else ChannelCoding.LEFT_RIGHT
+
+    @property
+    def tag_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The tags as pairs of key and value."""
+        tags = self.tags
+        return (
+            tuple(tags.items()) if isinstance(tags, Mapping) else tuple((key, value) for key, value in tags)
+        )
 
     @property
     def signals(self) -> int:
@@ -235,5 +243,5 @@ def make_header(
         experts_total=settings.total_experts(parameters, source.signals),
         nominal_bits_per_second=settings.nominal_bits_per_second,
         total_samples=source.total_samples,
-        tags=tuple(source.tags.items()),
+        tags=source.tag_pairs,
     )

@@ -89,6 +89,8 @@ class RateQuality:
     metrics: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)  # by file, one line each
+    exit_codes: dict[str, int] = field(default_factory=dict)  # of these errors
+    files: int = 0  # all that were found
 
     def means(self) -> list[Mean]:
         """Per kind and point; if there are several kinds, also over all of them (kind "all")."""
@@ -230,9 +232,9 @@ def rate_quality(
         point = each if isinstance(each, Point) else Point.at_rate(each)
         distinct.setdefault((point.curve, point.setting), point)
     files = find_audio_files(paths)
-    result = RateQuality(choose_metrics(metrics))
+    result = RateQuality(choose_metrics(metrics), files=len(files))
     coder = _Coder(codec, list(distinct.values()), channels, encode_options or {}, decode_options or {})
-    for row in _scored(coder.code_files(files, result.errors), result.metrics, workers):
+    for row in _scored(coder.code_files(files, result), result.metrics, workers):
         result.rows.append(row)
         if on_row:
             on_row(row, len(result.rows), len(files) * len(distinct))
@@ -259,13 +261,14 @@ class _Coder:
     encode_options: Mapping[str, Any]
     decode_options: Mapping[str, Any]
 
-    def code_files(self, files: Iterable[Path], errors: dict[str, str]) -> Iterator[_CodedFile]:
-        """Code all files; those that fail are put into `errors`."""
+    def code_files(self, files: Iterable[Path], result: RateQuality) -> Iterator[_CodedFile]:
+        """Code all files; errors of those that fail are put into `result`."""
         for file in files:
             try:
                 yield from self.code_file(file)
             except SwcError as error:
-                errors[str(file)] = str(error)
+                result.errors[str(file)] = str(error)
+                result.exit_codes[str(file)] = error.exit_code
 
     def code_file(self, file: Path) -> Iterator[_CodedFile]:
         """Code one file at every point."""

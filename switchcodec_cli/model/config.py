@@ -11,7 +11,18 @@ from ..errors import WeightsError
 
 # Limits of the stream format
 _LONGEST_HOP = 65535  # samples
+_MOST_STRIDES = 15  # strides are 2 or more
 _LONGEST_WINDOW = 1 << 22  # samples
+
+# Limits of what coding may cost, whatever the weights. All are several times what the default weights and the
+# configuration of the paper need.
+_WINDOWS_PER_RUN = 8  # windows that go through the networks together
+_MOST_VALUES = 1 << 26  # of one layer in a run of a network, per signal
+_WIDEST_CONTEXT = 16  # windows to either side; a run processes them besides its own
+_MOST_OVERLAP = 16  # analysis windows that cover a sample
+_MOST_SPECTRA = 4000  # per second
+_MOST_TRANSFORMED = 1 << 23  # samples per second that go through all iterations of phase reconstruction
+_MOST_PHASE_STATE = 1 << 17  # samples of the analysis windows of all iterations, each of which keeps a block
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,28 @@ class SpectralConfig:
         """Samples per latent frame."""
         return self.hop_length * self.spectra_per_frame
 
+    @property
+    def bins(self) -> int:
+        """Frequencies of a spectrum."""
+        return self.window_length // 2 + 1
+
+    @property
+    def encoder_context(self) -> int:
+        """Latent frames to either side that can influence a latent."""
+        # samples beyond a latent frame: the neighbouring spectrum in the stem, and its analysis window
+        beyond = self.hop_length + (self.window_length - self.hop_length) // 2
+        return self.encoder_blocks * (self.kernel // 2) - (-beyond // self.hop)
+
+    @property
+    def decoder_context(self) -> int:
+        """Latent frames to either side that can influence the spectra of a frame."""
+        return self.decoder_blocks * (self.kernel // 2) + 1
+
+    @property
+    def widest_layer(self) -> int:
+        """Most values of one layer in a latent frame."""
+        return max(self.expansion * self.width, self.bins * (self.spectra_per_frame + 2))
+
     def check(self, name: str) -> None:
         """Raises FieldError on values that no network of this kind can have."""
         check_fields(self, name)
@@ -60,8 +93,25 @@ class SpectralConfig:
                 f"{name}.window_length must be a multiple of hop_length, at least 3 times as long, and "
                 f"differ from it by an even number: {self.window_length}, {self.hop_length}"
             )
+        if parts > _MOST_OVERLAP:
+            raise FieldError(
+                f"{name}.window_length must be at most {_MOST_OVERLAP} times hop_length: {parts}"
+            )
         if self.kernel % 2 == 0:
             raise FieldError(f"{name}.kernel must be odd: {self.kernel}")
+
+    def check_cost(self, name: str, sample_rate: int) -> None:
+        """Raises FieldError if phase reconstruction at this rate would take too much time or memory."""
+        if sample_rate > _MOST_SPECTRA * self.hop_length:
+            raise FieldError(f"{name}.hop_length is too short for {sample_rate} Hz: {self.hop_length}")
+        parts = self.window_length // self.hop_length
+        work = sample_rate * parts * self.phase_iterations
+        state = self.window_length * self.phase_iterations
+        if work > _MOST_TRANSFORMED or state > _MOST_PHASE_STATE:
+            raise FieldError(
+                f"{name}.phase_iterations is too large for {sample_rate} Hz and windows of "
+                f"{self.window_length} samples: {self.phase_iterations}"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,15 +127,47 @@ class DacConfig:
         """Samples per latent frame."""
         return math.prod(self.strides)
 
+    @property
+    def encoder_context(self) -> int:
+        """Latent frames to either side that can influence a latent, at most."""
+        reach, spacing = 3, 1  # front convolution, in samples
+        for stride in self.strides:
+            reach += spacing * 3 * (1 + 3 + 9)  # residual units
+            reach += spacing * 2 * stride  # strided convolution
+            spacing *= stride
+        return -(-(reach + 3 * spacing) // spacing) + 1
+
+    @property
+    def decoder_context(self) -> int:
+        """Latent frames to either side that can influence a frame's samples, at most."""
+        return self.encoder_context + 3
+
+    @property
+    def widest_layer(self) -> int:
+        """Most values of one layer in a latent frame."""
+        encoder, positions = self.encoder_width, self.hop
+        decoder, samples = self.decoder_width, 1
+        widest = max(encoder * positions, decoder)
+        for down, up in zip(self.strides, reversed(self.strides), strict=True):
+            encoder, positions = 2 * encoder, positions // down
+            decoder, samples = decoder // 2, samples * up
+            widest = max(widest, encoder * positions, decoder * samples)
+        return widest
+
     def check(self, name: str) -> None:
         """Raises FieldError on values that no network of this kind can have."""
         check_fields(self, name)
+        if len(self.strides) > _MOST_STRIDES:
+            raise FieldError(f"{name}.strides are too many: {len(self.strides)}")
         if not self.strides or any(stride % 2 for stride in self.strides):
             raise FieldError(f"{name}.strides must be even numbers: {self.strides}")
         if self.decoder_width % 2 ** len(self.strides):  # each stride halves the width
             raise FieldError(
                 f"{name}.decoder_width must be a multiple of {2 ** len(self.strides)}: {self.decoder_width}"
             )
+
+    def check_cost(self, name: str, sample_rate: int) -> None:
+        """Does nothing: the networks alone determine the cost."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +193,23 @@ class ModelConfig:
             self.backbone_config.check(f"model.{self.backbone}")
             if self.hop > _LONGEST_HOP or self.hop * self.frames_per_window > _LONGEST_WINDOW:
                 raise FieldError(f"windows of {self.frames_per_window} x {self.hop} samples are too long")
+            self._check_cost()
+
+    def _check_cost(self) -> None:
+        """Raises FieldError if coding would take too much time or memory."""
+        config, name = self.backbone_config, f"model.{self.backbone}"
+        context = max(config.encoder_context, config.decoder_context)
+        if context > _WIDEST_CONTEXT * self.frames_per_window:
+            raise FieldError(
+                f"the networks of {name} see {context} latent frames to either side, too many for windows of "
+                f"{self.frames_per_window}"
+            )
+        run = _WINDOWS_PER_RUN * self.frames_per_window + 2 * context
+        if run * max(config.widest_layer, self.latent_dimension) > _MOST_VALUES:
+            raise FieldError(
+                f"windows of {self.frames_per_window} frames are too long for networks of {name} this wide"
+            )
+        config.check_cost(name, self.sample_rate)
 
     @property
     def backbone_config(self) -> SpectralConfig | DacConfig:

@@ -12,9 +12,9 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from ..atomic_io import atomic_output
-from ..errors import WeightsError
+from ..errors import WeightsError, one_line
 from .codec_model import CodecModel
-from .weights_info import encode_metadata, fingerprint, read_weights
+from .weights_info import WeightsFile, encode_metadata, fingerprint, read_weights
 
 # Weights files do not contain this prefix of the names in the state dict.
 _BACKBONE_PREFIX = "backbone."
@@ -49,16 +49,37 @@ def load_weights(path: Path) -> LoadedWeights:
     """Build a model from a weights file.
 
     Raises:
-        WeightsError: the file is unreadable or its tensors do not match the model of its configuration.
+        WeightsError: the file is unreadable, its tensors do not match the model of its configuration, or the
+            model cannot be built from them.
     """
     stored = read_weights(path)
+    try:
+        model = _build(path, stored)
+        silence = model.silence_latent()
+    except (MemoryError, NotImplementedError, OverflowError, RuntimeError, ValueError) as error:
+        reason = "out of memory" if _is_out_of_memory(error) else one_line(str(error)) or type(error).__name__
+        raise WeightsError(f"{path}: no model can be built from these weights ({reason})") from None
+    if not silence.isfinite().all():
+        raise WeightsError(
+            f"{path}: the encoder of these weights turns silence into values that are not finite"
+        )
+    return LoadedWeights(model, stored.info.fingerprint, stored.info.provenance)
+
+
+def _build(path: Path, stored: WeightsFile) -> CodecModel:
+    """The model with the tensors of a file, in evaluation mode."""
     with torch.device("meta"):
         model = CodecModel(stored.info.config)
     _check_tensors(path, stored.tensors, to_file_names(model.state_dict()))
     model = model.to_empty(device="cpu")
     model.reset_buffers()
     model.load_state_dict(to_state_dict(stored.tensors, model.state_dict()))
-    return LoadedWeights(model.eval(), stored.info.fingerprint, stored.info.provenance)
+    return model.eval()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch's allocator for the CPU raises a RuntimeError
+    return isinstance(error, MemoryError) or "alloc" in str(error)
 
 
 def to_file_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -85,5 +106,7 @@ def _check_tensors(path: Path, tensors: Mapping[str, np.ndarray], expected: Mapp
             raise WeightsError(f"{path}: {name} has shape {tensor.shape}, not {tuple(expected[name].shape)}")
         if not np.issubdtype(tensor.dtype, np.floating):
             raise WeightsError(f"{path}: {name} has type {tensor.dtype}, not a floating-point type")
-        if not np.isfinite(tensor).all():
+        with np.errstate(over="ignore"):  # a double beyond the range of float32 becomes infinite
+            values = tensor if tensor.dtype.itemsize <= 4 else tensor.astype(np.float32)
+        if not np.isfinite(values).all():
             raise WeightsError(f"{path}: {name} contains values that are not finite")

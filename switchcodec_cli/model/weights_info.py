@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,6 +21,17 @@ from .config import ModelConfig
 
 FORMAT = "switchcodec-1"  # in the metadata of every weights file
 FINGERPRINT_BYTES = 16
+
+# What safetensors raises for files that it cannot read, and numpy for data types that it lacks.
+_UNREADABLE = (
+    OSError,
+    SafetensorError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    NotImplementedError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class WeightsInfo:
     fingerprint: bytes
     """Identifies the weights; stored in the header of every stream."""
     parameters: int
-    """Number of values in all tensors."""
+    """Number of values, see `count_parameters`."""
     file_bytes: int
 
 
@@ -67,6 +79,22 @@ def fingerprint(metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray]) 
     return digest.digest()[:FINGERPRINT_BYTES]
 
 
+class _Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def count_parameters(tensors: Mapping[str, _Shaped]) -> int:
+    """Number of values that a weights file stores, codebooks included however they were trained.
+
+    Args:
+        tensors: of a weights file, or the state dict of a model.
+    """
+    return sum(math.prod(tensor.shape) for tensor in tensors.values())
+
+
 def read_weights(path: Path) -> WeightsFile:
     """Read a weights file.
 
@@ -80,10 +108,12 @@ def read_weights(path: Path) -> WeightsFile:
                 raise WeightsError(f"{path}: not SwitchCodec weights (format {metadata.get('format')!r})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         file_bytes = path.stat().st_size
-    except (OSError, SafetensorError, TypeError, AttributeError) as error:  # numpy lacks some data types
+    except MemoryError:
+        raise WeightsError(f"{path}: out of memory") from None
+    except _UNREADABLE as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     config, provenance = _decode_metadata(path, metadata)
-    parameters = sum(tensor.size for tensor in tensors.values())
+    parameters = count_parameters(tensors)
     info = WeightsInfo(config, provenance, fingerprint(metadata, tensors), parameters, file_bytes)
     return WeightsFile(info, tensors)
 
@@ -93,7 +123,7 @@ def _decode_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConf
     try:
         config = ModelConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata.get("provenance", "{}"))
-    except (KeyError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: invalid metadata ({error})") from None
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None

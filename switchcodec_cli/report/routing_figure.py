@@ -22,6 +22,8 @@ def plot_routing(summary: Summary, title: str, path: str, force: bool = False) -
     """
     header, experts = summary.header, summary.header.parameters.experts
     figure = new_figure(11, 2.2 + 2.2 * header.signals)
+    from matplotlib.ticker import MaxNLocator
+
     axes = figure.subplots(header.signals + 2, 1, sharex=True, squeeze=False).ravel()
     count_axis, rate_axis = axes[0], axes[-1]
     edges = _window_edges(summary)
@@ -38,8 +40,16 @@ def plot_routing(summary: Summary, title: str, path: str, force: bool = False) -
         count_axis.legend(loc="upper right")
     kbps = 8e-3 * summary.window_bytes / np.maximum(np.diff(edges), 1e-9)
     rate_axis.stairs(kbps, edges, baseline=None)
-    rate_axis.set(xlabel="seconds", ylabel="kbps", ylim=(0, None))
+    rate_axis.set(xlabel="seconds", ylabel="kbps", ylim=(0, _highest_rate(kbps)))
+    for axis in axes[:-1]:
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, path, force)
+
+
+def _highest_rate(kbps: np.ndarray) -> float:
+    """Upper limit of the axis. The last window may be short, so that its rate is no guide."""
+    full = kbps[:-1] if len(kbps) > 1 else kbps
+    return 1.05 * float(full.max(initial=0)) or 1.0
 
 
 def _window_edges(summary: Summary) -> np.ndarray:

@@ -158,6 +158,24 @@ def test_wav_of_size_zero_followed_by_a_chunk_is_empty():
     assert reader.frames == 0 and len(audio) == 0
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_wav_of_size_zero_with_a_riff_size_that_covers_audio_is_read(tmp_path, subtype):
+    audio = tones(70001, 1)
+    data = file_bytes(audio, subtype=subtype)
+    at = data.index(b"data") + 4
+    data = data[:at] + bytes(4) + data[at + 4 :]
+    expected = soundfile.read(io.BytesIO(file_bytes(audio, subtype=subtype)), dtype="float32")[0]
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    for how in (path, io.BytesIO(data), Pipe(data).file):
+        with AudioReader(how) as reader:
+            assert reader.frames == len(audio)
+            np.testing.assert_array_equal(reader.read()[:, 0], expected)
+    path.write_bytes(data[:-1000])
+    with pytest.raises(BadInputError, match="truncated"), AudioReader(path) as reader:
+        reader.read()
+
+
 def test_standard_input_streams_in_constant_memory():
     """Memory does not grow while 400 MB are read from a pipe."""
     program = (

@@ -13,8 +13,11 @@ from switchcodec_cli.bitstream import (
     Block,
     BlockKind,
     ChannelCoding,
+    DigestKind,
+    EncodingRequest,
     Header,
     RateMode,
+    SourceDigest,
     StreamParameters,
     StreamReader,
     StreamWriter,
@@ -26,6 +29,8 @@ from switchcodec_cli.bitstream import (
 )
 
 FINGERPRINT = bytes(range(16))
+SOURCE = SourceDigest(DigestKind.FILE, bytes(range(100, 116)))
+REQUEST = EncodingRequest(effort=3, quality=6.125, max_bits_per_second=24000)
 SMALL = StreamParameters(
     sample_rate=8000, hop=10, frames_per_window=4, experts=4, codebook_size=16, codebooks_per_quantizer=1
 )
@@ -123,24 +128,35 @@ def random_windows(
     return windows
 
 
-def write_stream(header: Header, windows: list[Window], total: int) -> bytes:
+def write_stream(
+    header: Header,
+    windows: list[Window],
+    total: int,
+    source: SourceDigest | None = None,
+    request: EncodingRequest | None = None,
+) -> bytes:
     """The bytes of a stream."""
     file = io.BytesIO()
-    writer = StreamWriter(file, header)
+    writer = StreamWriter(file, header, request)
     for window in windows:
         writer.write(window)
-    writer.close(total)
+    writer.close(total, source)
     assert writer.budget.total == 8 * len(file.getvalue())
     return file.getvalue()
 
 
 def make_stream(
-    total: int, header: Header | None = None, seed: int = 0, derived: float = 0.0
+    total: int,
+    header: Header | None = None,
+    seed: int = 0,
+    derived: float = 0.0,
+    source: SourceDigest | None = None,
+    request: EncodingRequest | None = None,
 ) -> tuple[bytes, list[Window]]:
     """A stream of ``total`` samples and the windows in it; see random_windows."""
     header = header or make_header()
     windows = random_windows(header, total, np.random.default_rng(seed), derived)
-    return write_stream(header, windows, total), windows
+    return write_stream(header, windows, total, source, request), windows
 
 
 def trailer_of(data: bytes) -> Trailer:

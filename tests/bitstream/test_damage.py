@@ -12,6 +12,7 @@ from switchcodec_cli.bitstream import (
     ChannelCoding,
     DamagedWindow,
     RateMode,
+    StreamParameters,
     StreamReader,
     TruncatedError,
     Window,
@@ -111,6 +112,63 @@ def test_bytes_behind_the_trailer(stream: tuple[bytes, list[Window], int, int]) 
             found, error = read(file)
             assert found == windows
             assert words in str(error)
+
+
+def test_total_is_known_although_something_follows(stream: tuple[bytes, list[Window], int, int]) -> None:
+    data, windows, _, _ = stream
+    for file in (io.BytesIO(data + b"garbage"), Pipe(data + b"garbage")):
+        reader = StreamReader(file)
+        with pytest.raises(BadInputError):
+            list(reader)
+        assert reader.trailer == trailer_of(data)
+        assert reader.window_count == len(windows)
+
+
+@pytest.mark.parametrize("total", [190, 200])  # with a short and with a full last window
+def test_damaged_marker_is_not_blamed_on_a_packet(total: int) -> None:
+    data, windows = make_stream(total, make_header(total_samples=total))
+    at = len(data) - trailer_of(data).size
+    for offset in range(4):
+        damaged = bytearray(data)
+        damaged[at + offset] ^= 0x10
+        for file in (io.BytesIO(damaged), Pipe(damaged)):
+            found, error = read(file)
+            assert found == windows
+            assert str(error) == "no trailer follows the 5 windows that the header announces"
+
+
+@pytest.mark.parametrize("derived", [0.0, 0.5])  # without and with a table
+def test_damaged_marker_does_not_become_a_window(derived: float) -> None:
+    """Where the total is not known, the trailer is found by its other fields."""
+    data, windows = make_stream(200, make_header(), derived=derived)
+    at = len(data) - trailer_of(data).size
+    for bit in range(32):
+        damaged = bytearray(data)
+        damaged[at + bit // 8] ^= 1 << bit % 8
+        for file in (io.BytesIO(damaged), Pipe(damaged)):
+            found, error = read(file)
+            assert found == windows
+            assert str(error) == "the trailer is damaged (wrong marker)"
+
+
+@pytest.mark.parametrize("total", [100, 90])
+def test_trailer_behind_a_damaged_last_packet_of_few_bytes(total: int) -> None:
+    """The largest packet is smaller than the fields of the trailer that count the packets.
+
+    The last one of the shorter stream is short, and larger than all full ones.
+    """
+    parameters = StreamParameters(8000, 10, 2, 0, 4)
+    header = make_header(parameters, mode=RateMode.QUALITY)
+    data, windows = make_stream(total, header)
+    assert max(header.packet_sizes()) < 8
+    at = len(data) - trailer_of(data).size
+    for offset in range(1, 4):
+        damaged = bytearray(data)
+        damaged[at - offset] ^= 0xF0
+        found, error = read(Pipe(damaged))
+        assert error is None
+        assert found[:4] == windows[:4]
+        assert isinstance(found[4], DamagedWindow) and found[4].frames == windows[4].frames
 
 
 def test_every_inserted_or_removed_byte(stream: tuple[bytes, list[Window], int, int]) -> None:

@@ -34,7 +34,8 @@ SILENT, COPY, INTENSITY = map(BlockMode, (BlockKind.SILENT, BlockKind.COPY, Bloc
 def test_real_rates_are_below_nominal_rates(parameters: StreamParameters) -> None:
     rates = attainable_rates(parameters, 1)
     labels = ["0.89", "1.78", "2.67", "3.56", "4.44", "5.33", "6.22", "7.11", "8.00"]
-    assert [f"{rate.nominal_kbps:.2f}" for rate in rates] == labels
+    assert [rate.label for rate in rates] == [f"{rate.nominal_kbps:.2f}" for rate in rates] == labels
+    assert [rate.nominal_kbps for rate in rates] == list(map(float, labels))  # not 2.6666666666666665
     assert all(rate.real_kbps < rate.nominal_kbps for rate in rates)
     assert rates[2].real_kbps == pytest.approx(326 * 8 * 44100 / 44032 / 1000)
     assert [largest_experts(float(label), parameters, 1) for label in labels] == list(range(9))
@@ -61,7 +62,17 @@ def test_listed_rates_are_attainable(signals: int) -> None:
         largest_experts(0.3, LARGE, signals)
     listed = re.findall(r"\d+\.\d\d", str(caught.value))
     assert [largest_experts(float(rate), LARGE, signals) for rate in listed] == list(range(8 * signals + 1))
-    assert listed == [format_kbps(rate.real_kbps) for rate in attainable_rates(LARGE, signals)]
+    assert listed == [rate.label for rate in attainable_rates(LARGE, signals)]
+    assert listed[:3] == (["0.89", "1.78", "2.67"] if signals == 1 else ["1.78", "2.67", "3.56"])
+
+
+def test_rates_above_their_nominal_rate_are_listed_as_they_are() -> None:
+    """In windows of few frames, side information is a large part."""
+    parameters = StreamParameters(44100, 512, 2, 8, 1024)
+    for rate in attainable_rates(parameters, 1):
+        assert rate.real_kbps > rate.nominal_kbps
+        assert rate.label == format_kbps(rate.real_kbps)
+        assert largest_experts(float(rate.label), parameters, 1) == rate.experts
 
 
 @pytest.mark.parametrize("kbps", [0.0, -1.0, float("nan"), float("inf")])

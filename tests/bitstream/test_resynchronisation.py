@@ -9,12 +9,15 @@ import pytest
 from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of
 
 from switchcodec_cli.bitstream import (
+    BlockKind,
+    BlockMode,
     ChannelCoding,
     DamagedWindow,
     RateMode,
     StreamParameters,
     StreamReader,
     Window,
+    verify,
 )
 from switchcodec_cli.errors import BadInputError
 
@@ -75,3 +78,26 @@ def test_work_is_bounded() -> None:
         for window in StreamReader(Pipe(start + b"\x82\x08" * 500_000, 1 << 16)):
             windows.append(window)
     assert all(isinstance(window, DamagedWindow) for window in windows)
+
+
+def test_work_of_trying_sizes_is_bounded() -> None:
+    """Packets of 3 bytes, so that a size costs few bytes to try, but every packet has 41 sizes to try."""
+    parameters = StreamParameters(8000, 10, 4, 10, 1024)
+    header = make_header(parameters, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY)
+    start = make_stream(0, header)[0][:64]
+    assert parameters.packet_bytes([BlockMode(BlockKind.SILENT)] * 2) == 3
+    report = verify(Pipe(start + b"\xbb" * 45_000, 1 << 16))
+    assert "too much damage" in report.problems[-1].reason
+    assert report.windows < 2000
+
+
+def test_damage_within_the_bound() -> None:
+    """Several hundred damaged packets in a row are no reason to stop."""
+    header = make_header(mode=RateMode.QUALITY)
+    data, windows = make_stream(40 * 600, header)
+    damaged = bytearray(data)
+    for at in np.cumsum([64, *packet_sizes_of(data)])[50:550]:
+        damaged[at - 1] ^= 1  # the CRC of the packet before
+    found = list(StreamReader(Pipe(damaged)))
+    assert len(found) == 600 and found[550:] == windows[550:]
+    assert sum(isinstance(window, DamagedWindow) for window in found) == 500

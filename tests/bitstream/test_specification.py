@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import io
 import json
 import re
@@ -19,6 +20,9 @@ from switchcodec_cli.bitstream import (
     Block,
     BlockKind,
     BlockMode,
+    DigestKind,
+    EncodingRequest,
+    SourceDigest,
     StreamParameters,
     StreamReader,
     StreamWriter,
@@ -32,6 +36,7 @@ from switchcodec_cli.bitstream import (
     mask_of_rank,
     rank_of_mask,
 )
+from switchcodec_cli.bitstream import additions as additions_module
 from switchcodec_cli.bitstream import header as header_module
 from switchcodec_cli.bitstream import intensity as intensity_module
 from switchcodec_cli.bitstream import parameters as parameters_module
@@ -72,6 +77,15 @@ def block_of(signal: object) -> Block:
     return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
 
 
+def source_of(content: dict) -> SourceDigest | None:
+    source = content["source"]
+    return source and SourceDigest(DigestKind[source["kind"].upper()], bytes.fromhex(source["digest"]))
+
+
+def request_of(content: dict) -> EncodingRequest | None:
+    return content["request"] and EncodingRequest(**content["request"])
+
+
 def test_there_are_three_examples() -> None:
     assert len(EXAMPLES) == TEXT.count("```hex") == 3
 
@@ -86,14 +100,27 @@ def test_example(dump: str, content: str) -> None:
         assert list(reader) == windows
         assert reader.total_samples == expected["total_samples"]
         assert [list(tag) for tag in reader.header.tags] == expected["tags"]
+        assert reader.trailer is not None
+        assert reader.trailer.source == source_of(expected)
+        assert reader.trailer.request == request_of(expected)
     file = io.BytesIO()
-    writer = StreamWriter(file, reader.header)
+    writer = StreamWriter(file, reader.header, request_of(expected))
     for window in windows:
         writer.write(window)
-    writer.close(expected["total_samples"])
+    writer.close(expected["total_samples"], source_of(expected))
     assert file.getvalue() == data
     assert inspect(io.BytesIO(data)).budget.total == 8 * len(data)
     check_annotations(lines)
+
+
+def test_digests_of_the_examples() -> None:
+    """Section 7.3: BLAKE2b with 16 bytes of output, over samples or over the file."""
+    over = {"samples": bytes(4 * 90), "file": b"a file"}
+    sources = [json.loads(content)["source"] for _, content in EXAMPLES]
+    assert [source and source["kind"] for source in sources] == ["samples", "file", None]
+    for source in filter(None, sources):
+        assert source["digest"] == hashlib.blake2b(over[source["kind"]], digest_size=16).hexdigest()
+    assert "360 bytes `00`" in PROSE and "six bytes `a file`" in PROSE
 
 
 def check_annotations(lines: list[tuple[bytes, str]]) -> None:
@@ -186,6 +213,36 @@ def test_trailer_table_adds_up() -> None:
     assert ends[-1] == trailer_module.FIXED_BYTES
 
 
+def test_additions_table_adds_up() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| (\d+) \| .* \| (\d+)[^|]* \|$", section("### 7.3 Additions"), re.MULTILINE
+    )
+    ends = [int(at) + int(size) for at, size, _ in rows]
+    assert [int(at) for at, _, _ in rows] == [0, *ends[:-1]]
+    assert ends[-1] == additions_module.ADDITIONS_BYTES
+    unknown = [
+        value.to_bytes(int(size), "little")
+        for (_, size, _), value in zip(rows, (0, 255, 65535, 0, 0), strict=True)
+    ]
+    assert [int(value) for _, _, value in rows[:4]] == [0, 255, 65535, 0]
+    assert b"".join(unknown) == additions_module.encode_additions(None, None)
+    kinds = re.findall(r"^- kind (\d), \*\*(\w+)\*\*", TEXT, re.MULTILINE)
+    assert [(int(kind), name) for kind, name in kinds] == [(kind, kind.name.lower()) for kind in DigestKind]
+
+
+def test_rules_of_minor_versions() -> None:
+    rows = re.findall(
+        r"^\| (> )?(\d) \| (?:≥ )?64 \| (\d+)(?:\.\.(\d+))? \| (?:0|any) \|$",
+        section("### 4.2"),
+        re.MULTILINE,
+    )
+    assert len(rows) == 3
+    for newer, minor, least, most in rows:
+        sizes = trailer_module._additions_sizes(int(minor) + bool(newer))
+        assert (sizes[0], sizes[-1]) == (int(least), int(most or least))
+    assert f"written as {header_module.MINOR};" in TEXT
+
+
 def test_limits() -> None:
     limits = [
         (f"{parameters_module.MIN_CODEC_RATE}..{parameters_module.MAX_SAMPLE_RATE}", "codec sample rate"),
@@ -201,4 +258,4 @@ def test_limits() -> None:
     assert f"≤ 2^{parameters_module.MAX_PACKET_BYTES.bit_length() - 1} bytes" in PROSE
     assert f"≤ 2^{parameters_module.MAX_PACKETS.bit_length()} − 1" in PROSE
     assert f"{tags_module.MIN_TAGS_BYTES}..{tags_module.MAX_TAGS_BYTES}" in PROSE
-    assert f"at most {trailer_module.MAX_EXTRA_BYTES} bytes before its CRC" in PROSE
+    assert f"together are at most {trailer_module.MAX_ADDITIONS_BYTES} bytes" in PROSE

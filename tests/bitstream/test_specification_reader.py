@@ -9,14 +9,22 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 from fuzz import mutate, valid_streams
-from specification_reader import Content, Damaged, Refusal, SpecificationReader
-from streams import Pipe, make_header, make_stream
+from specification_reader import SpecificationReader
+from specification_reader_1_0 import Content, Damaged, Refusal, SpecificationReader10
+from streams import REQUEST, SOURCE, Pipe, make_header, make_stream, trailer_of
 
-from switchcodec_cli.bitstream import ChannelCoding, DamagedWindow, RateMode, StreamReader
+from switchcodec_cli.bitstream import (
+    ChannelCoding,
+    DamagedWindow,
+    EncodingRequest,
+    RateMode,
+    SourceDigest,
+    StreamReader,
+)
 from switchcodec_cli.errors import BadInputError
 
 TESTS = Path(__file__).parents[1]
-FILES = [*sorted((TESTS / "hostile").glob("*.swc")), *sorted((TESTS / "golden").glob("*.swc"))]
+FILES = [*sorted((TESTS / "hostile").glob("*.swc")), *sorted((TESTS / "golden").rglob("*.swc"))]
 
 
 def by_package(file: BinaryIO) -> tuple[list[Content | Damaged], bool]:
@@ -68,6 +76,34 @@ def test_sound_streams(coding: ChannelCoding, mode: RateMode, known: bool) -> No
     )
     compare(data)
     assert len(by_specification(data, pipe=True)[0]) == len(windows)
+
+
+@pytest.mark.parametrize("derived", [0.0, 0.4])  # without and with a table
+@pytest.mark.parametrize("known", [True, False])
+def test_readers_of_version_1_0_read_streams_of_1_1(derived: float, known: bool) -> None:
+    header = make_header(total_samples=250 if known else None, tags=(("title", "x"),))
+    data, _ = make_stream(250, header, derived=derived, source=SOURCE, request=REQUEST)
+    assert data[5] == 1
+    old = SpecificationReader10(data)
+    for pipe, read in [(False, old.read()), (True, old.read_forward())]:
+        assert read[1] is None
+        assert (read[0], False) == by_specification(data, pipe)
+    cut = SpecificationReader10(data[:-1])
+    assert cut.read()[1] is not None
+
+
+@pytest.mark.parametrize("source", [None, SOURCE])
+@pytest.mark.parametrize("request_", [None, REQUEST, EncodingRequest(quality=0.0), EncodingRequest(effort=0)])
+def test_additions(source: SourceDigest | None, request_: EncodingRequest | None) -> None:
+    data, _ = make_stream(250, source=source, request=request_)
+    trailer = trailer_of(data)
+    assert (trailer.source, trailer.request) == (source, request_)
+    reader = SpecificationReader(data)
+    assert reader.read()[1] is None
+    assert reader.source == (None if source is None else (source.kind, source.value))
+    wanted = request_ or EncodingRequest()
+    quality = None if wanted.quality is None else round(1000 * wanted.quality)
+    assert reader.request == (wanted.effort, quality, wanted.max_bits_per_second)
 
 
 def test_mutated_streams() -> None:

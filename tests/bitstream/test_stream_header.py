@@ -105,5 +105,5 @@ def test_unknown_flags(bit: int) -> None:
 
 def test_newer_major_version_is_refused() -> None:
     data, _ = make_stream(555)
-    with pytest.raises(BadInputError, match=r"version 2\.0"):
+    with pytest.raises(BadInputError, match=r"version 2\.1"):
         StreamReader(io.BytesIO(with_header(data, lambda header: header.__setitem__(4, 2))))

@@ -56,7 +56,7 @@ def test_info_of_a_variable_rate(swc):
         (("--abr", "2", "--vbr", "1", "--kbps", "2"), "give one of them"),
         (("--max-kbps", "2"), "--abr or --vbr"),
         (("--abr", "0.3"), "or more"),
-        (("--abr", "3", "--max-kbps", "2"), "raise it or ask for less"),
+        (("--abr", "3", "--max-kbps", "2"), "raise it, or lower the average"),
         (("--effort", "4"), "0<=x<=3"),
     ],
 )

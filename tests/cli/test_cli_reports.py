@@ -1,19 +1,34 @@
 """The commands info, verify, weights, eval, train and completion, and the help of all commands."""
 
 import importlib.util
+import io
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
 from switchcodec_cli import __version__
+from switchcodec_cli.bitstream import (
+    SILENT,
+    DigestKind,
+    EncodingRequest,
+    RateMode,
+    SourceDigest,
+    StreamReader,
+    StreamWriter,
+    Window,
+    header_bytes,
+)
 from switchcodec_cli.cli import cli
 from switchcodec_cli.evaluation import measure
-from switchcodec_cli.model.weights import load_weights
+from switchcodec_cli.model.weights import load_weights, save_weights
+from switchcodec_cli.model.weights_info import count_parameters, read_weights
 
+HOSTILE = Path(__file__).parents[1] / "hostile"
 COMMANDS = {
     " ".join([name, sub]).strip(): found
     for name, command in cli.commands.items()
@@ -29,13 +44,105 @@ def test_info_json(swc, stream):
     assert record["bytes"] == len(stream)
     assert record["kbps"] == pytest.approx(8e-3 * len(stream) / 4.2)
     assert record["ratio_to_pcm"] == pytest.approx(4.2 * 44100 * 4 / len(stream))
-    assert record["tags"] == {"title": "A test"} and record["asked_kbps"] == 5.33
+    assert record["tags"] == [["title", "A test"]] and record["asked_kbps"] == 5.33
     assert record["windows"] == len(record["window_list"]) == 5
     assert sum(map(sum, record["expert_use"])) == 5 * record["experts_per_window"]
     packets = sum(entry["bytes"] for entry in record["window_list"])
     assert packets < len(stream) and record["packet_kbps"] == pytest.approx(8e-3 * packets / 4.2)
     used = [len(signal["experts"]) for entry in record["window_list"] for signal in entry["signals"]]
     assert sum(used) == 5 * record["experts_per_window"]
+
+
+def rewritten(stream, tags=(), source=None, request=None):
+    """The windows of a stream in a new one, with other tags and additions."""
+    reader = StreamReader(io.BytesIO(stream))
+    file = io.BytesIO()
+    writer = StreamWriter(file, replace(reader.header, tags=tags), request)
+    for window in reader:
+        writer.write(window)
+    writer.close(source=source)
+    return file.getvalue()
+
+
+def test_info_of_source_request_and_repeated_tags(swc, stream):
+    source = SourceDigest(DigestKind.FILE, bytes(range(16)))
+    tags = (("artist", "A"), ("artist", "B"))
+    Path("a.swc").write_bytes(rewritten(stream, tags, source, EncodingRequest(3, 6.5, 8000)))
+    Path("b.swc").write_bytes(rewritten(stream))
+    known, unknown = swc("info", "a.swc", "b.swc", "--json").records
+    assert known["version"] == "1.1" and known["tags"] == [["artist", "A"], ["artist", "B"]]
+    assert known["source"] == {"kind": "file", "digest": bytes(range(16)).hex()}
+    assert known["request"] == {"effort": 3, "quality": 6.5, "max_kbps": 8}
+    assert known["nominal_kbps"] == 5.33
+    assert (unknown["source"], unknown["request"], unknown["tags"]) == (None, None, [])
+    text = swc("info", "a.swc").out
+    assert f"digest of the file {bytes(range(16)).hex()}" in text and "effort 3" in text
+
+
+def test_info_of_a_single_sample(swc, files):
+    files.write("a.wav", 1 / 44100)
+    swc("encode", "a.wav")
+    (record,) = swc("info", "a.swc", "--json").records
+    assert record["samples"] == 1
+    assert record["kbps"] is None and record["packet_kbps"] is None
+    assert "too short for a rate" in swc("info", "a.swc").out
+
+
+def test_info_and_verify_report_what_checksums_do_not_show(swc):
+    """Indices out of range and padding other than zero."""
+    for name in ("index_too_large", "padding_not_zero"):
+        Path(f"{name}.swc").write_bytes((HOSTILE / f"{name}.swc").read_bytes())
+        (seen,) = swc("info", f"{name}.swc", "--json", code=3).records
+        (checked,) = swc("verify", f"{name}.swc", "--json", code=3).records
+        assert len(seen["problems"]) == len(checked["problems"]) == 1
+        assert checked["problems"][0]["reason"] in seen["problems"][0]
+
+
+def test_many_problems_are_counted_not_listed(swc, stream):
+    header = StreamReader(io.BytesIO(stream)).header
+    file = io.BytesIO()
+    writer = StreamWriter(
+        file, replace(header, total_samples=None, rate_mode=RateMode.QUALITY, experts_total=None)
+    )
+    silent = Window(header.parameters.frames_per_window, (SILENT, SILENT))
+    for _ in range(1100):
+        writer.write(silent)
+    writer.close(1100 * header.parameters.window_samples)
+    data = bytearray(file.getvalue())
+    for packet in range(1100):
+        data[header_bytes(header) + 3 * packet + 1] ^= 1
+    Path("a.swc").write_bytes(data)
+    for command in ("info", "verify"):
+        result = swc(command, "a.swc", code=3)
+        assert result.out.count("wrong checksum") == 1000
+        assert "and 100 more damaged windows" in result.out
+        (record,) = swc(command, "a.swc", "--json", code=3).records
+        assert (len(record["problems"]), record["unlisted_problems"]) == (1000, 100)
+
+
+def test_names_that_are_not_text_are_valid_json(swc, stream):
+    name = b"caf\xe9.swc".decode(errors="surrogateescape")
+    try:
+        Path(name).write_bytes(stream)
+    except OSError:
+        pytest.skip("the file system does not have such names")
+    for command in ("info", "verify"):
+        result = swc(command, name, "--json")
+        assert result.records[0]["file"] == "caf\ufffd.swc"
+        assert "\\udc" not in result.out
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_exit_codes_of_files(swc, stream, command):
+    Path("good.swc").write_bytes(stream)
+    Path("cut.swc").write_bytes(stream[:-30])
+    Path("other.swc").write_bytes(b"RIFFnothing")
+    for name in ("cut.swc", "other.swc", "missing.swc"):
+        swc(command, name, code=3)
+        swc(command, name, "good.swc", code=1)
+    swc(command, "cut.swc", "other.swc", code=1)
+    swc(command, "good.swc", "good.swc", code=0)
+    assert "1 if" in swc(command, "--help").out or "or 1" in swc(command, "--help").out
 
 
 def test_info_text(swc, stream):
@@ -91,10 +198,10 @@ def test_verify(swc, stream):
     damaged[start - 2 * step] ^= 1
     Path("bad.swc").write_bytes(damaged)
     Path("good.swc").write_bytes(stream)
-    result = swc("verify", "bad.swc", "good.swc", code=3)
+    result = swc("verify", "bad.swc", "good.swc", code=1)
     assert result.out.count("bad.swc: window") == 2
     assert "good.swc: OK (5 windows, 4.20 s)" in result.out
-    records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=3).records
+    records = swc("verify", "bad.swc", "good.swc", "missing.swc", "--json", code=1).records
     by_name = {record["file"]: record for record in records}
     assert by_name["good.swc"]["ok"] and not by_name["missing.swc"]["ok"]
     assert len(by_name["bad.swc"]["problems"]) == by_name["bad.swc"]["damaged"] == 2
@@ -113,11 +220,39 @@ def test_weights(swc, weights):
     assert fingerprint.hex() in swc("weights", "verify", weights).out
     swc("weights", "verify", weights, "--fingerprint", fingerprint.hex()[:8].upper())
     assert "not 00" in swc("weights", "verify", weights, "--fingerprint", "00", code=4).err
+    assert f"{record['parameters'] / 1e6:.1f} M parameters" in swc("weights", "show", weights).out
     data = weights.read_bytes()
     Path("cut.safetensors").write_bytes(data[: len(data) // 2])
     for command in ("show", "verify"):
         assert "cut.safetensors" in swc("weights", command, "cut.safetensors", code=4).err
         assert "no such weights" in swc("weights", command, "nothing", code=4).err
+
+
+def test_history_of_weights_is_shown_on_request(swc, weights):
+    model = load_weights(weights).model
+    runs = [{"steps": 100 * run, "minutes": float("nan"), "recipe": {"rate": run}} for run in range(1, 4)]
+    save_weights(Path("long.safetensors"), model, {"data": "noise", "history": runs})
+    short = swc("weights", "show", "long.safetensors").out
+    assert "history = 3 training runs, 600 steps (--history shows them)" in short
+    assert "recipe" not in short and "data = noise" in short
+    assert swc("weights", "show", "long.safetensors", "--history").out.count("recipe") == 3
+    text = swc("weights", "show", "long.safetensors", "--json").out
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    history = json.loads(text, parse_constant=refuse)["provenance"]["history"]
+    assert [run["steps"] for run in history] == [100, 200, 300]
+    assert history[0]["minutes"] is None
+
+
+def test_parameters_are_counted_alike(swc, files, weights):
+    """`weights` and `train` count the values that the file stores, codebooks included."""
+    (line,) = [line for line in swc("weights", "list").out.splitlines() if line.startswith("default ")]
+    record = json.loads(swc("weights", "show", "--json").out)
+    assert f" {record['parameters'] / 1e6:.1f} M parameters" in line
+    model = load_weights(weights).model
+    assert count_parameters(model.state_dict()) == read_weights(weights).info.parameters
 
 
 def test_eval(swc, files):
@@ -138,6 +273,29 @@ def test_eval(swc, files):
     assert figures["files"][1]["size"] == Path("set/a.swc").stat().st_size
     assert "Mel" in swc("eval", "set/a.wav", "--kbps", "8", *options[2:]).out
     assert "list of rates" in swc("eval", "set", "--kbps", "high", code=2).err
+
+
+def test_exit_codes_of_eval(swc, files):
+    options = (
+        "--kbps",
+        "2.67",
+        "--no-pesq",
+        "--no-stoi",
+        "--no-visqol",
+        "--phase-iterations",
+        "0",
+        "--quiet",
+    )
+    Path("set").mkdir()
+    Path("set/bad.wav").write_bytes(b"not audio")
+    swc("eval", "set/bad.wav", *options, code=3)
+    Path("set/worse.wav").write_bytes(b"nor this")
+    swc("eval", "set", *options, code=1)
+    files.write("set/good.wav", 0.5)
+    swc("eval", "set", *options, code=1)
+    swc("eval", "set/good.wav", *options)
+    impossible = ("--kbps", "0.1", *options[2:])
+    assert "rate" in swc("eval", "set/good.wav", *impossible, code=2).err
 
 
 def test_eval_sweep(swc, files):
@@ -170,6 +328,8 @@ def test_train_and_resume(swc, files):
     budget = ("--steps", "3", "--no-compile", "--device", "cpu", "--cache", "cache")
     first = swc("train", "data", "--run", "one", "--config", "tiny.toml", *budget)
     assert "weights in one/weights.safetensors after 3 steps" in first.out and "one/log.csv" in first.out
+    stored = json.loads(swc("weights", "show", "one/weights.safetensors", "--json").out)["parameters"]
+    assert f", {stored / 1e6:.1f} M parameters" in first.out
     second = swc("train", "data", "--run", "two", "--resume", "one/weights.safetensors", *budget)
     assert "decoding" in first.out and "decoding" not in second.out  # the cache is current
     files.write("c.wav", 0.5)

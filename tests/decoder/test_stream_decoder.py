@@ -1,6 +1,7 @@
 """Decoding: exact lengths, any part, silence, damage, other weights."""
 
 import io
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -228,6 +229,29 @@ def test_a_truncated_stream_gives_every_complete_window(name, known_length):
         context = (this.model.backbone.decoder_context() + 1) * this.model.hop * 16000 // this.sample_rate
         sure = max(0, complete - context)
         np.testing.assert_allclose(part[:sure], whole[:sure], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("known_length", [True, False])
+@pytest.mark.parametrize("pipe", [True, False])
+def test_concealment_delivers_everything_if_only_the_end_is_damaged(known_length, pipe):
+    data, whole = stream("dac", 8000, 1, known_length=known_length)
+    this = codec("dac")
+    flipped = bytearray(data)
+    flipped[-30] ^= 1
+    whole_trailer = {"something follows": data + b"garbage", "another stream follows": data + data}
+    no_trailer = {"trailer is damaged": bytes(flipped), "there is no trailer|truncated|no trailer": data[:-9]}
+    for words, bad in (whole_trailer | no_trailer).items():
+        file = Pipe(bad) if pipe else io.BytesIO(bad)
+        with pytest.raises(BadInputError):
+            this.decode(bad)
+        decoder = this.decoder(file, conceal=True)
+        audible = np.concatenate(list(decoder.blocks()))
+        assert re.search(words, decoder.truncated) and decoder.damage == []
+        if known_length or bad in whole_trailer.values():
+            assert len(audible) == len(whole)
+        else:  # the last latent frame may have too many samples
+            assert len(whole) <= len(audible) < len(whole) + this.model.hop
+        np.testing.assert_allclose(audible[: len(whole)], whole, atol=TOLERANCE)
 
 
 def test_a_stream_of_other_weights_is_refused():

@@ -1,8 +1,8 @@
-"""Sounds at the edges of what a codec meets, and what is measured on them after coding.
+"""Edge cases of the shipped weights: synthetic signals, and what is measured on them after coding.
 
     python tests/edges/edges.py [WEIGHTS]
 
-prints every figure. All signals are mono, 44.1 kHz, floats of full scale 1, and the same on every machine.
+prints all figures. All signals are mono, 44.1 kHz, floats of full scale 1, and the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ RATE = 44100
 RATES = (2.67, 8)  # kbps, at which everything is measured
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 LEVELS = (-50, -35, -20, -10, -1)  # dBFS, of the peak
-TONES = (50, 100, 440, 1000, 4000, 10000, 15000)  # Hz
+TONES = (50, 100, 440, 1000, 4000, 5000, 10000, 15000)  # Hz
 
 Coding = Callable[[np.ndarray], np.ndarray]
-"""Audio (n,) encoded and decoded again, (n,)."""
+"""Encodes and decodes audio (n,), and returns what is decoded (n,)."""
 
 
 def decibels(power: float | np.ndarray) -> float:
@@ -39,7 +39,7 @@ def noise(count: int) -> np.ndarray:
 
 
 def tone(frequency: float, seconds: float, level: float = -20.0) -> np.ndarray:
-    """A sine at so many dBFS (of its power against that of a full-scale sine), faded in and out."""
+    """A sine with a power of `level` dB relative to a full-scale sine, faded in and out."""
     time = np.arange(round(seconds * RATE)) / RATE
     fade = np.clip(np.minimum(time, time[::-1]) / 0.05, 0, 1)
     return 10 ** (level / 20) * fade * np.sin(2 * np.pi * frequency * time)
@@ -66,7 +66,7 @@ def loudness(audio: np.ndarray) -> float:
 
 
 def silence(code: Coding, window: int) -> dict[str, float]:
-    """dBFS of what should not be heard: zeros alone, zeros between speech, and the noise of 16-bit dither."""
+    """Power in dBFS of decoded silence: zeros, zeros between speech, and 16-bit dither."""
     speech = soundfile.read(SPEECH)[0][: 2 * RATE]
     between = code(np.concatenate([speech, np.zeros(3 * RATE), speech]))
     dither = np.round(noise(3 * RATE)) / 32768
@@ -89,7 +89,7 @@ def levels(code: Coding, window: int) -> dict[str, float]:
 
 
 def joins(code: Coding, window: int) -> dict[str, float]:
-    """How much larger the largest second difference is at the joins of windows than anywhere else."""
+    """Ratio of the largest second difference at the joins of windows to the usual one elsewhere."""
     result = {}
     count = 12 * window
     time = np.arange(count) / RATE
@@ -102,15 +102,15 @@ def joins(code: Coding, window: int) -> dict[str, float]:
         reach = 64  # samples to each side of a join
         offsets = np.arange(len(curvature)) % window
         near = (offsets < reach) | (offsets >= window - reach)
-        # of as many places elsewhere as there are joins, again and again: how large is the largest usually?
+        # the largest at sets of as many places elsewhere as there are joins
         places = np.stack([np.roll(curvature, shift)[near].max() for shift in range(2000, 40000, 2000)])
         result[f"clicks in a {name}"] = float(curvature[near].max() / np.median(places))
     return result
 
 
 def transients(code: Coding, window: int) -> dict[str, float]:
-    """Energy in the 40 ms before an onset against that of the 40 ms from it on, in dB, averaged."""
-    spacing = 17_000  # samples, so that onsets fall anywhere in frames and windows
+    """Energy in the 40 ms before onsets relative to that after them, change of level and of peak; in dB."""
+    spacing = 17_000  # samples; onsets fall on different positions in frames and windows
     onsets = spacing * np.arange(1, 12)
     span = round(0.04 * RATE)
     margin = 32  # samples before the onset that filters may smear into
@@ -128,11 +128,13 @@ def transients(code: Coding, window: int) -> dict[str, float]:
         result[f"before {name}"] = decibels(before) - decibels(after)
         original = np.mean([power(audio[onset - margin : onset + span]) for onset in onsets])
         result[f"level of {name}"] = decibels(after) - decibels(original)
+        peaks = [np.abs(decoded[onset - margin : onset + span]).max() for onset in onsets]
+        result[f"peak of {name}"] = decibels(np.mean(peaks) ** 2) - decibels(np.abs(sound).max() ** 2)
     return result
 
 
 def tones(code: Coding, window: int) -> dict[str, float]:
-    """Share of the energy within 3 % of the frequency."""
+    """Share of the energy within 3 % of the frequency of a tone, and change of its level in dB."""
     result = {}
     for frequency in TONES:
         audio = tone(frequency, 3)
@@ -144,8 +146,20 @@ def tones(code: Coding, window: int) -> dict[str, float]:
     return result
 
 
+def file_end(code: Coding, window: int) -> dict[str, float]:
+    """A steady tone that ends with the file: energy beside the tone in the last 1024 samples, in dB."""
+    result = {}
+    for frequency in (440, 1000):
+        time = np.arange(2 * RATE + 100) / RATE
+        last = code(0.1 * np.sin(2 * np.pi * frequency * time))[-1024:]
+        frequencies, energy = spectrum(last)
+        beside = np.abs(frequencies - frequency) > 300
+        result[f"click at the end of {frequency} Hz"] = decibels(energy[beside].sum() / energy.sum())
+    return result
+
+
 def sweep(code: Coding, window: int) -> dict[str, float]:
-    """Share of the energy along a sweep: within 3 % of it, and what a frame blurs it to."""
+    """A logarithmic sweep: share of the energy within 3 % of it, change of level and of peak in dB."""
     seconds, low, high = 8, 50, 15000
     time = np.arange(seconds * RATE) / RATE
     growth = np.log(high / low) / seconds
@@ -159,11 +173,12 @@ def sweep(code: Coding, window: int) -> dict[str, float]:
     return {
         "sweep": float((energy * inside).sum() / energy.sum()),
         "level of the sweep": decibels(power(decoded)) - decibels(power(audio)),
+        "peak of the sweep": decibels(np.abs(decoded).max() ** 2) - decibels(np.abs(audio).max() ** 2),
     }
 
 
 def white(code: Coding, window: int) -> dict[str, float]:
-    """Spectral flatness in dB, 100 Hz to 16 kHz, of frames and of their mean; the level's change in dB."""
+    """White noise: spectral flatness, 100 Hz to 16 kHz, of frames and of their mean; change of level; in dB."""
     audio = 0.1 * noise(6 * RATE)
     decoded = code(audio)
     energy = frames(decoded)[:, 5:743]
@@ -176,11 +191,11 @@ def white(code: Coding, window: int) -> dict[str, float]:
     }
 
 
-GROUPS = (silence, levels, joins, transients, tones, sweep, white)
+GROUPS = (silence, levels, joins, transients, tones, file_end, sweep, white)
 
 
 def figures(codec: Codec, kbps: float) -> dict[str, float]:
-    """Every figure of these weights at a rate."""
+    """All figures of a codec at a rate."""
 
     def code(audio: np.ndarray) -> np.ndarray:
         decoded, _ = codec.decode(codec.encode(audio.astype(np.float32), RATE, kbps=kbps))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from switchcodec_cli.bitstream import BlockKind, DamagedWindow, StreamReader, rank_of_mask
+from switchcodec_cli.bitstream import (
+    BlockKind,
+    DamagedWindow,
+    DigestKind,
+    EncodingRequest,
+    SourceDigest,
+    StreamReader,
+    rank_of_mask,
+)
 from switchcodec_cli.model.config import DacConfig, ModelConfig, QuantizerConfig, SpectralConfig
 
 FOLDER = Path(__file__).parent
-EXPECTED = FOLDER / "expected.json"
+# Streams of each version of the format. Those of older versions are never made again.
+VERSIONS = {"1.0": FOLDER, "1.1": FOLDER / "version_1_1"}
+NEWEST = "1.1"
 
 MODELS = {
     "spectral": ModelConfig(
@@ -57,6 +69,15 @@ class Case:
     channels: int
     experts: int  # per signal
     frames: int  # samples per channel
+
+    def stream(self, version: str) -> Path:
+        """The stored stream."""
+        return VERSIONS[version] / f"{self.name}.swc"
+
+    def audio(self, version: str) -> Path:
+        """What the stream decodes to; stored with that of version 1.0 unless it differs."""
+        own = VERSIONS[version] / f"{self.name}.flac"
+        return own if own.exists() else FOLDER / own.name
 
 
 CASES = (
@@ -131,9 +152,23 @@ def describe(path: Path) -> dict[str, object]:
     return {"fingerprint": reader.header.fingerprint.hex(), "blocks": rows}
 
 
-def expected() -> dict[str, dict]:
-    """The stored content of each stream by its name."""
-    return json.loads(EXPECTED.read_text())
+def source_digest(audio: np.ndarray) -> SourceDigest:
+    """Digest of a recording, over its samples  # (frames, channels) float32"""
+    samples = np.ascontiguousarray(audio, "<f4").tobytes()
+    return SourceDigest(DigestKind.SAMPLES, hashlib.blake2b(samples, digest_size=16).digest())
+
+
+def packets(data: bytes) -> list[bytes]:
+    """The packets of a stream; in any minor version they are the same."""
+    return [packet.data for packet in StreamReader(io.BytesIO(data)).packets()]
+
+
+def expected(version: str = NEWEST) -> dict[str, dict]:
+    """The stored content of each stream of a version by its name."""
+    return json.loads((VERSIONS[version] / "expected.json").read_text())
+
+
+REQUEST = EncodingRequest(effort=0)  # of all cases
 
 
 def ratio_db(audio: np.ndarray, reference: np.ndarray) -> float:

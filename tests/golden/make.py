@@ -2,20 +2,22 @@
 
     python tests/golden/make.py                 all files
     python tests/golden/make.py --train dac     the weights of one backbone, and all streams and audio
-    python tests/golden/make.py --keep-weights  all streams and audio
+    python tests/golden/make.py --keep-weights  streams of the newest version of the format, and all audio
 
 `test_golden.py` compares later versions with the stored files. Create them again only if the meaning of
 weights or streams changes on purpose:
 
-- new tensors or configuration fields: everything;
 - a change of the encoder's search: streams and audio (`--keep-weights`);
-- a change of the decoder: audio (`--keep-weights`; the streams do not change).
+- a change of the decoder: audio (`--keep-weights`; the streams do not change);
+- new tensors or configuration fields: everything. The streams of older versions of the format then need the
+  old weights; they must be kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -23,9 +25,23 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from golden import CASES, EXPECTED, FOLDER, MODELS, describe, recording, voice
+from golden import (
+    CASES,
+    FOLDER,
+    MODELS,
+    NEWEST,
+    REQUEST,
+    VERSIONS,
+    Case,
+    describe,
+    packets,
+    recording,
+    source_digest,
+    voice,
+)
 
 from switchcodec_cli.api import Codec
+from switchcodec_cli.bitstream import StreamReader, StreamWriter, Window
 from switchcodec_cli.model.quantizer.codebook import FullCodebook
 from switchcodec_cli.training.config import (
     CodebookConfig,
@@ -93,6 +109,30 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
     return least
 
 
+def encode(codec: Codec, case: Case) -> bytes:
+    """A stream of the newest version, with the digest of the recording and the request."""
+    audio = recording(case)
+    reader = StreamReader(io.BytesIO(codec.encode(audio, case.rate, experts=case.experts, effort=0)))
+    file = io.BytesIO()
+    writer = StreamWriter(file, reader.header, REQUEST)
+    for window in reader.windows():
+        assert isinstance(window, Window)
+        writer.write(window)
+    writer.close(source=source_digest(audio))
+    return file.getvalue()
+
+
+def write_decoded(codec: Codec, case: Case, version: str) -> None:
+    """Writes the audio of a stored stream; none where that of version 1.0 has the same packets."""
+    data = case.stream(version).read_bytes()
+    path = VERSIONS[version] / f"{case.name}.flac"
+    if version != "1.0" and packets(data) == packets(case.stream("1.0").read_bytes()):
+        path.unlink(missing_ok=True)
+        return
+    decoded, rate = codec.decode(data)
+    soundfile.write(path, np.clip(decoded, -1, 1), rate, subtype="PCM_16")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", choices=list(MODELS), help="train the weights of this backbone only")
@@ -104,22 +144,23 @@ def main() -> None:
             train(name)
     codecs = {name: Codec.load(FOLDER / f"{name}.safetensors", device="cpu") for name in MODELS}
     content = {}
+    VERSIONS[NEWEST].mkdir(exist_ok=True)
     for case in CASES:
         codec, audio = codecs[case.model], recording(case)
-        stream = FOLDER / f"{case.name}.swc"
-        stream.write_bytes(codec.encode(audio, case.rate, experts=case.experts, effort=0))
-        decoded, rate = codec.decode(stream.read_bytes())
-        soundfile.write(FOLDER / f"{case.name}.flac", np.clip(decoded, -1, 1), rate, subtype="PCM_16")
+        stream = case.stream(NEWEST)
+        stream.write_bytes(encode(codec, case))
         content[case.name] = {
             "sha256": hashlib.sha256(stream.read_bytes()).hexdigest(),
             **describe(stream),
         }
+        for version in VERSIONS:
+            write_decoded(codec, case, version)
         if case.rate == codec.sample_rate:
             print(f"{case.name}: smallest margin of a decision {margin(codec, audio):.2g}")
-    EXPECTED.write_text(
+    (VERSIONS[NEWEST] / "expected.json").write_text(
         json.dumps(content, separators=(",", ":")).replace('},{"frames"', '},\n{"frames"') + "\n"
     )
-    print(sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()), "bytes in all")
+    print(sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()), "bytes in all")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,13 @@ def trailer(
     return data + struct.pack("<II", check, length if size_again is None else size_again) + end
 
 
+def additions(
+    kind: int = 1, effort: int = 2, quality: int = 0xFFFF, rate: int = 0, digest: bytes = bytes(range(16))
+) -> bytes:
+    """What version 1.1 adds to the trailer."""
+    return struct.pack("<BBHI16s", kind, effort, quality, rate, digest)
+
+
 PACKETS = [
     packet(0, TWO),
     packet(1, SHARED_ONLY),
@@ -187,7 +194,11 @@ def make_cases() -> None:
     case("sound_same_sizes", SAME_STREAM, windows=3)
     case("sound_empty", header(total=0) + trailer([], 0, 0), windows=0)
     newer = header(minor=9, length=80, extra=bytes(16))
-    case("sound_newer_minor", newer + BODY + end(extra=b"new"), windows=4)
+    case("sound_newer_minor", newer + BODY + end(extra=additions() + b"new", reserved=1), windows=4)
+    version_1_1 = header(minor=1) + BODY
+    case("sound_1_1", version_1_1 + end(extra=additions()), windows=4)
+    case("sound_1_1_nothing_known", version_1_1 + end(extra=additions(0, 255, digest=bytes(16))), windows=4)
+    case("sound_1_1_unknown_digest_kind", version_1_1 + end(extra=additions(kind=9)), windows=4)
     case("sound_ancillary_flags", header(flags=0xFFFF0000) + body_and_end, windows=4)
     case("sound_tags", header(flags=1) + tags([b"title=x", b"title="]) + body_and_end, windows=4)
 
@@ -201,6 +212,7 @@ def make_cases() -> None:
     refuse("header_length_zero", header(length=0) + body_and_end, "header claims 0 bytes")
     refuse("header_length_huge", header(length=0xFFFF, minor=1) + body_and_end, "ends within its header")
     refuse("longer_header_in_1_0", header(length=80, extra=bytes(16)) + body_and_end, "has 64 bytes")
+    refuse("longer_header_in_1_1", header(length=80, minor=1, extra=bytes(16)) + body_and_end, "has 64 bytes")
     refuse("flag_entropy_coded", header(flags=2) + body_and_end, "entropy-coded payload")
     refuse("flag_per_frame_depth", header(flags=4) + body_and_end, "per-frame depth")
     refuse("flag_unknown", header(flags=0x8000) + body_and_end, "flag 15")
@@ -284,7 +296,7 @@ def make_cases() -> None:
     case(
         "short_in_the_middle",
         with_packet("1000 01 0001 10" + indices(4), 1),
-        "window 1 at 0.005 s is short but is not the last",
+        "no trailer follows window 1 at 0.005 s, which is short",
         2,
     )
     odd = [packet(0, "0000" + "1011" * 4), packet(1, "0000" + "1010" * 4)]
@@ -320,6 +332,18 @@ def make_cases() -> None:
     case("trailer_last_frames", header() + BODY + end(last_frames=3), "the last of 2 frames", 4)
     case("trailer_reserved", header() + BODY + end(reserved=1), "reserved bytes", 4)
     case("trailer_extra_in_1_0", header() + BODY + end(extra=b"new"), "trailer claims", 4)
+    case("additions_missing_in_1_1", version_1_1 + end(), "trailer claims", 4)
+    case("additions_short_in_1_1", version_1_1 + end(extra=additions()[:23]), "trailer claims", 4)
+    case("additions_long_in_1_1", version_1_1 + end(extra=additions() + b"new"), "trailer claims", 4)
+    case("additions_short_in_newer_minor", newer + BODY + end(extra=b"new"), "trailer claims", 4)
+    case("trailer_reserved_in_1_1", version_1_1 + end(extra=additions(), reserved=1), "reserved bytes", 4)
+    case("marker_damaged", header() + BODY + b"\xfeEND" + end()[4:], "no trailer follows window 3", 4)
+    case(
+        "marker_damaged_total_known",
+        header(total=TOTAL) + BODY + b"\xfeEND" + end()[4:],
+        "no trailer follows the 4 windows that the header announces",
+        4,
+    )
     case(
         "table_padding",
         header() + b"".join(SAME) + trailer(SAME, 120, mode_fields=[2, 2, 2, 1]),

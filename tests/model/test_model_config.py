@@ -1,6 +1,7 @@
 """Model configurations: JSON, and the refusal of unknown, ill-typed and impossible values."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from tiny_models import BOTH, DAC, SPECTRAL
 
 from switchcodec_cli.errors import WeightsError
 from switchcodec_cli.model.config import DacConfig, ModelConfig, QuantizerConfig, SpectralConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +108,40 @@ def test_unknown_and_ill_typed_fields_are_refused(change, word):
 def test_impossible_values_are_refused(change):
     with pytest.raises(WeightsError, match="configuration"):
         ModelConfig.from_dict(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        # networks that see 32,512 latent frames to either side of windows of 43
+        ({"spectral": {"decoder_blocks": 256, "kernel": 255, "width": 1}}, "latent frames to either side"),
+        ({"spectral": {"encoder_blocks": 256, "kernel": 255, "width": 1}}, "latent frames to either side"),
+        # windows of 95 s with wide layers: gigabytes in a run of the network
+        ({"frames_per_window": 4096, "spectral": {"width": 16384}}, "too long for networks"),
+        ({"frames_per_window": 65535, "backbone": "dac", "dac": {"strides": [2, 4, 8]}}, "too long"),
+        ({"frames_per_window": 4096, "latent_dimension": 65536}, "too long for networks"),
+        # spectra that take long or much memory
+        ({"spectral": {"phase_iterations": 1000}}, "phase_iterations"),
+        ({"sample_rate": 768_000, "spectral": {"phase_iterations": 3}}, "phase_iterations"),
+        ({"sample_rate": 1000, "spectral": {"window_length": 65536, "hop_length": 4096,
+          "spectra_per_frame": 1, "phase_iterations": 100}}, "phase_iterations"),
+        ({"spectral": {"window_length": 2048, "hop_length": 2}}, "at most 16 times hop_length"),
+        ({"spectral": {"window_length": 9, "hop_length": 3}}, "hop_length is too short"),
+        ({"backbone": "dac", "dac": {"strides": [2] * 100_000}}, "strides are too many"),
+    ],
+)  # fmt: skip
+def test_configurations_that_cost_too_much_are_refused(change, word):
+    with pytest.raises(WeightsError, match=word):
+        ModelConfig.from_dict(change)
+
+
+def test_recipes_of_the_examples_are_within_the_limits():
+    recipes = sorted((ROOT / "examples" / "recipes").glob("*.toml"))
+    assert len(recipes) >= 3
+    for path in recipes:
+        ModelConfig.from_dict(tomllib.loads(path.read_text()).get("model", {}))
+    # with room for more iterations than the default's, and windows of four seconds
+    ModelConfig.from_dict({"frames_per_window": 172, "spectral": {"phase_iterations": 40}})
 
 
 def test_section_of_the_unused_backbone_is_neither_stored_nor_checked():

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from tiny_models import BOTH, DAC, SPECTRAL, build, decoded, noise
 
 from switchcodec_cli.errors import WeightsError
+from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.weights import load_weights, save_weights, to_file_names, to_state_dict
 from switchcodec_cli.model.weights_info import read_weights
 
@@ -81,6 +82,55 @@ def test_tensors_that_do_not_match_the_model_are_refused(saved, tmp_path):
     damaged = tensors[name].clone()
     damaged[0, 0] = float("nan")
     refuse({**tensors, name: damaged}, f"{name}.*finite")
+
+
+def test_values_beyond_the_range_of_float32_are_refused(saved, tmp_path):
+    tensors, metadata = contents(saved)
+    name = "quantizer.router.weight"
+    double = tensors[name].double()
+    other = tmp_path / "other.safetensors"
+    save_file({**tensors, name: double}, other, metadata=metadata)
+    load_weights(other)
+    double[0, 0] = 1e300
+    save_file({**tensors, name: double}, other, metadata=metadata)
+    with pytest.raises(WeightsError, match=f"{name}.*finite"):
+        load_weights(other)
+
+
+def test_weights_that_turn_silence_into_infinity_are_refused(saved):
+    tensors, metadata = contents(saved)
+    tensors["analysis.deviation"].zero_()  # the encoder divides by it
+    save_file(tensors, saved, metadata=metadata)
+    with pytest.raises(WeightsError, match="silence"):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:1] can't allocate memory"), "out of memory"),
+        (OverflowError("int too large"), "int too large"),
+        (NotImplementedError(), "NotImplementedError"),
+    ],
+)
+def test_failures_to_build_a_model_are_errors_of_the_weights(saved, monkeypatch, error, reason):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(CodecModel, "to_empty", fail)
+    with pytest.raises(WeightsError, match=reason) as caught:
+        load_weights(saved)
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 4
+
+
+def test_numbers_too_large_for_a_float_are_refused(saved):
+    tensors, metadata = contents(saved)
+    config = json.loads(metadata["config"])
+    config["spectral"]["floor"] = 10**400
+    save_file(tensors, saved, metadata={**metadata, "config": json.dumps(config)})
+    with pytest.raises(WeightsError, match=r"spectral\.floor is too large"):
+        load_weights(saved)
 
 
 @pytest.mark.parametrize(

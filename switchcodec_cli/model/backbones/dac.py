@@ -46,16 +46,6 @@ def _units(channels: int) -> list[nn.Module]:
     return [ResidualUnit(channels, dilation) for dilation in (1, 3, 9)]
 
 
-def _context(strides: tuple[int, ...]) -> int:
-    """Latent frames to either side that can influence an output of a network of these strides, at most."""
-    reach, spacing = 3, 1  # front convolution, in samples
-    for stride in strides:
-        reach += spacing * 3 * (1 + 3 + 9)  # residual units
-        reach += spacing * 2 * stride  # strided convolution
-        spacing *= stride
-    return -(-(reach + 3 * spacing) // spacing) + 1
-
-
 class DacEncoder(nn.Module):
     """Audio (B, T * hop) -> latents (B, T, D)."""
 
@@ -69,7 +59,7 @@ class DacEncoder(nn.Module):
             channels *= 2
         layers += [Snake(channels), nn.Conv1d(channels, dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
-        self.context = _context(config.strides)
+        self.context = config.encoder_context
 
     def forward(self, audio: Tensor) -> Tensor:
         z: Tensor = self.layers(audio[:, None])
@@ -92,7 +82,7 @@ class DacDecoder(nn.Module):
             layers += _units(channels)
         layers += [Snake(channels), nn.Conv1d(channels, 1, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.context = _context(config.strides) + 3
+        self.context = config.decoder_context
 
     def forward(self, z: Tensor) -> Tensor:
         audio: Tensor = self.layers(z.mT)

@@ -66,10 +66,7 @@ class SpectralEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, dimension)
-        # samples beyond a latent frame: the neighbouring spectrum in the stem, and its analysis window
-        beyond = config.hop_length + (config.window_length - config.hop_length) // 2
-        self.context = config.encoder_blocks * (config.kernel // 2)
-        self.context += -(-beyond // (config.hop_length * config.spectra_per_frame))
+        self.context = config.encoder_context
 
     def forward(self, spectra: Tensor) -> Tensor:
         batch, count, _ = spectra.shape
@@ -96,7 +93,7 @@ class SpectralDecoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, self.bins * self.spectra)
-        self.context = config.decoder_blocks * (config.kernel // 2) + 1
+        self.context = config.decoder_context
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.stem(z.mT).mT

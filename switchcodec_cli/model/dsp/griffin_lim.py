@@ -90,9 +90,9 @@ class _Stage:
                 before = torch.cat([self.before, before], 1)
         count = max(0, (samples.shape[1] - transform.length) // transform.hop + 1)
         self.history = samples[:, count * transform.hop :].clone()
-        self.magnitude, magnitude = magnitude[:, count:], magnitude[:, :count]
+        self.magnitude, magnitude = magnitude[:, count:].clone(), magnitude[:, :count]
         if before is not None:
-            self.before, before = before[:, count:], before[:, :count]
+            self.before, before = before[:, count:].clone(), before[:, :count]
         if count == 0:
             return spectra[:, :0], magnitude, torch.view_as_real(spectra[:, :0])
         now = torch.view_as_real(
@@ -132,6 +132,9 @@ class GriffinLim:
     is a multiple of RESTART. A decoder that begins in the middle of a stream therefore produces the same
     audio once `context` spectra have passed.
 
+    At the end of the stream the last magnitudes are repeated, so that the overlapping spectra there are
+    complete.
+
     Two signals share initial phases estimated on their mean, so that common components stay in phase: level
     differences between channels place a sound, and a mono downmix does not cancel.
 
@@ -164,6 +167,8 @@ class GriffinLim:
         self._waiting: Tensor | None = None  # magnitudes of both signals whose mean has no phases yet
         self._edge = (length - hop) // 2
         self._skip = self._edge  # samples before the signal that the first analysis window covers
+        self._repeats = -(-self._edge // hop)  # spectra that are appended at the end
+        self._last: Tensor | None = None  # magnitudes of the last spectrum so far
 
     @staticmethod
     def context(length: int, hop: int, iterations: int) -> int:
@@ -175,6 +180,10 @@ class GriffinLim:
 
         In total hop samples come out for every spectrum, the last of them with `last`.
         """
+        if magnitude.shape[1]:
+            self._last = magnitude[:, -1:]
+        if last and self._last is not None:
+            magnitude = torch.cat([magnitude, self._last.expand(-1, self._repeats, -1)], 1)
         parts = magnitude.split(BLOCK, 1)
         done = [self._push(part, last and number == len(parts) - 1) for number, part in enumerate(parts)]
         return torch.cat(done, 1)
@@ -192,7 +201,8 @@ class GriffinLim:
             spectra, _ = self._separate.push(spectra, ready, last)
         samples = self._final.samples(spectra, last)
         if last:
-            samples = samples[:, : samples.shape[1] - self._edge]
+            appended = self._edge + self._repeats * self._transform.hop
+            samples = samples[:, : max(0, samples.shape[1] - appended)]
         cut = min(self._skip, samples.shape[1])
         self._skip -= cut
         return samples[:, cut:]
