@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from ..batch.run import SOME_FAILED
 from ..errors import SwcError, UsageError
 from .errors import Invocation
+from .formatting import format_json
 from .options import (
     Command,
     channels_option,
@@ -170,7 +170,7 @@ def _row_text(row: Row) -> str:
 
 def _print_result(result: RateQuality, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result.as_dict(), allow_nan=False))
+        click.echo(format_json(result.as_dict()))
     elif result.rows:
         from rich.console import Console
 

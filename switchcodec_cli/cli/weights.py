@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from ..errors import SwcError, WeightsError, one_line
 from ..model.weights_registry import find_weights, packaged_weights, weights_folder
 from .errors import Invocation, report
-from .formatting import format_size
+from .formatting import format_json, format_size
 from .options import Command, json_option
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def print_weights_list(as_json: bool) -> None:
     for name, path in found.items():
         info = _read_info(path)
         if as_json:
-            click.echo(json.dumps({"name": name, **_record(path, info)}))
+            click.echo(format_json({"name": name, **_record(path, info)}))
         else:
             click.echo(
                 f"{name:<12} {info.config.backbone}, {info.parameters / 1e6:.1f} M parameters, "
@@ -78,7 +77,7 @@ def show_weights(name: str | None, history: bool, as_json: bool) -> int:
     config, provenance = info.config.to_dict(), info.provenance
     if as_json:
         record = _record(path, info) | {"config": config, "provenance": _finite(provenance)}
-        click.echo(json.dumps(record, allow_nan=False))
+        click.echo(format_json(record))
         return 0
     if not history and "history" in provenance:
         provenance = provenance | {"history": _history_summary(provenance["history"])}
