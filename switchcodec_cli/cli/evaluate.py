@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-<<<<<<< HEAD
 from ..errors import SwcError
 from .errors import Invocation, exit_code_of_files
-=======
-from ..batch.run import SOME_FAILED
-from ..errors import SwcError, UsageError
-from .errors import Invocation
->>>>>>> f1
 from .formatting import format_json
 from .options import (
     Command,

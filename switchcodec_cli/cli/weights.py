@@ -13,11 +13,7 @@ from ..errors import SwcError, WeightsError, one_line
 from ..model.weights_registry import find_weights, packaged_weights, weights_folder
 from .errors import Invocation, report
 from .formatting import format_json, format_size
-<<<<<<< HEAD
 from .options import Command, json_option, version_option
-=======
-from .options import Command, json_option
->>>>>>> f1
 
 if TYPE_CHECKING:
     from ..model.weights_info import WeightsInfo

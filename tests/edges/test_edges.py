@@ -55,8 +55,8 @@ LIMITS = {
     "flatness of its mean": ((-1, None), (-1, None)),  # -0.38, -0.387
     "level of noise": ((-2, 2), (-2, 2)),  # -1.14, -0.953
 }
-# Upper limits at 2.67 kbps for both channels and at 8 kbps; as comments the values measured. Rates are those of
-# whole files of six seconds, whose header and trailer take 0.16 kbps.
+# Upper limits at 2.67 kbps for both channels and at 8 kbps; as comments the values measured. Rates are those
+# of whole files, whose header and trailer take about 0.1 kbps.
 STEREO = {
     "level difference, panned": (4.1, 3.1),  # 2.91, 2.16
     "coherence, panned": (0.15, 0.14),  # 0.097, 0.091
