@@ -488,3 +488,12 @@ def test_batch_that_is_up_to_date_does_not_load_the_model(swc):
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert "1 up to date" in result.stderr and result.stdout == "False\n"
+
+
+def test_named_pipes_in_folders_do_not_block_other_commands(swc, stream):
+    Path("in").mkdir()
+    Path("in/a.swc").write_bytes(stream)
+    os.mkfifo("in/b.swc")
+    for command in ("verify", "info"):
+        assert swc(command, "in").err == "swc: in/b.swc: ignored, it is a named pipe\n"
+    assert "in/b.swc: ignored" in swc("decode", "in", "-o", "out", "-n", own_weights=False).err
