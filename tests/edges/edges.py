@@ -178,7 +178,7 @@ def sweep(code: Coding, window: int) -> dict[str, float]:
 
 
 def white(code: Coding, window: int) -> dict[str, float]:
-    """White noise: spectral flatness, 100 Hz to 16 kHz, of frames and of their mean; change of level; in dB."""
+    """White noise: spectral flatness (100 Hz to 16 kHz) of frames and of their mean, change of level; dB."""
     audio = 0.1 * noise(6 * RATE)
     decoded = code(audio)
     energy = frames(decoded)[:, 5:743]
