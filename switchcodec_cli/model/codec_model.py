@@ -46,7 +46,3 @@ class CodecModel(nn.Module):
         context = self.backbone.encoder_context
         audio = torch.zeros(1, (2 * context + 1) * self.hop, device=self.device)
         return self.encode(audio)[0, context]
-
-    def reset_buffers(self) -> None:
-        """Compute the buffers that are not stored with the weights."""
-        self.backbone.reset_buffers()

@@ -66,13 +66,13 @@ def load_weights(path: Path) -> LoadedWeights:
     return LoadedWeights(model, stored.info.fingerprint, stored.info.provenance)
 
 
+@torch.inference_mode(False)  # tensors made in that mode could not be used for refinement
 def _build(path: Path, stored: WeightsFile) -> CodecModel:
     """The model with the tensors of a file, in evaluation mode."""
-    with torch.device("meta"):
-        model = CodecModel(stored.info.config)
-    _check_tensors(path, stored.tensors, to_file_names(model.state_dict()))
-    model = model.to_empty(device="cpu")
-    model.reset_buffers()
+    with torch.device("meta"):  # without memory for the tensors, before their shapes are known to be right
+        expected = CodecModel(stored.info.config).state_dict()
+    _check_tensors(path, stored.tensors, to_file_names(expected))
+    model = CodecModel(stored.info.config)
     model.load_state_dict(to_state_dict(stored.tensors, model.state_dict()))
     return model.eval()
 

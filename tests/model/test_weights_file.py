@@ -118,7 +118,7 @@ def test_failures_to_build_a_model_are_errors_of_the_weights(saved, monkeypatch,
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(CodecModel, "to_empty", fail)
+    monkeypatch.setattr(CodecModel, "load_state_dict", fail)
     with pytest.raises(WeightsError, match=reason) as caught:
         load_weights(saved)
     assert "\n" not in str(caught.value) and caught.value.exit_code == 4

@@ -96,7 +96,3 @@ class Backbone(nn.Module, ABC):
         """
         magnitude: Tensor = self.stft.magnitude(audio.flatten(1)).unflatten(1, (audio.shape[1], -1))
         return magnitude
-
-    def reset_buffers(self) -> None:
-        """Compute the buffers that are not stored with the weights."""
-        self.stft.reset_window()

@@ -24,7 +24,8 @@ class MagnitudeSTFT(nn.Module):
         self.window_length, self.hop_length = window_length, hop_length
         self.bins = window_length // 2 + 1
         self.register_buffer("window", torch.empty(window_length), persistent=False)
-        self.reset_window()
+        if self.window.device.type != "meta":  # there, torch would import its compiler, which takes a second
+            self.reset_window()
 
     def reset_window(self) -> None:
         """Compute the analysis window, which is not stored with the weights."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import QuantizerConfig
+from ..initial_values import normal_values
 
 
 class Codebook(nn.Module, ABC):
@@ -74,7 +75,7 @@ class FactorisedCodebook(Codebook):
         super().__init__()
         self.project_in = nn.Linear(dimension, code_dimension)
         self.project_out = nn.Linear(code_dimension, dimension)
-        self.codewords = nn.Parameter(torch.randn(size, code_dimension))
+        self.codewords = nn.Parameter(normal_values(size, code_dimension))
 
     def nearest(self, z: Tensor) -> Tensor:
         """Indices of the codewords most similar to the projected latents, (..., D) -> (...)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..initial_values import normal_values
+
 
 class Router(nn.Module):
     """Chooses experts by affinity, S = mean over frames of sigmoid(Z U^T) (paper, eq. 1).
@@ -17,7 +19,7 @@ class Router(nn.Module):
 
     def __init__(self, experts: int, dimension: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(experts, dimension) / dimension**0.5)  # U
+        self.weight = nn.Parameter(normal_values(experts, dimension, variance=1 / dimension))  # U
         self.register_buffer("bias", torch.zeros(experts))
 
     def affinity(self, z: Tensor) -> Tensor:
