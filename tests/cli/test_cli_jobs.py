@@ -20,7 +20,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def run(weights):
-    """Run a command with two jobs in a process of its own; returns its messages, and whether it loaded torch."""
+    """Run a command with two jobs in a process; returns its messages, and whether it loaded torch."""
     Path("run.py").write_text(MODULES)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
