@@ -20,6 +20,9 @@ class UnreadableError(BadInputError):
 class Worker:
     """Copies files; what it does beside depends on the name of the source."""
 
+    def __init__(self):
+        self.lock = threading.Lock()  # cannot be pickled, like a model
+
     def run(self, job, progress):
         if "wait" in job.source:  # until the jobs behind it are done
             while not Path("last.out").exists():

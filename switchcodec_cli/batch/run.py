@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
 from typing import Generic, Protocol, TypeVar
@@ -198,7 +199,8 @@ class _Batch(Generic[Result]):
 
         began = time.perf_counter()
         elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
-        with closing(ordered_results(executor.recorded, elsewhere, processes)) as outcomes:
+        create = copy(executor).recorded  # the worker of this process cannot be pickled
+        with closing(ordered_results(create, elsewhere, processes)) as outcomes:
             for job in jobs:
                 if PIPE in (job.source, job.output):
                     self._run_here(job, executor)

@@ -95,6 +95,15 @@ def test_single_job_needs_no_process():
     assert Path("a.out").read_text() == str(os.getpid())
 
 
+def test_jobs_with_standard_streams_are_executed_in_this_process():
+    plan = Plan([Job("-", "-.out"), *plan_of("a", "b").jobs, Job("-", "last.out")])
+    reporter = Recorder()
+    run_plan(plan, Worker, reporter, processes=2)
+    assert [source for _, source in reporter.events] == ["-", "a", "b", "-"]
+    here = [Path(name).read_text() == str(os.getpid()) for name in ("-.out", "a.out", "b.out", "last.out")]
+    assert here == [True, False, False, True]
+
+
 def test_exception_of_the_reporter_stops_the_processes():
     class ClosedPipe(Recorder):
         def succeeded(self, result):
