@@ -22,7 +22,7 @@ from ..encoder import DEFAULT_KBPS, make_header
 from ..errors import BadInputError
 from .files import open_input
 from .plan import Job
-from .run import Difference, is_stale
+from .run import Difference, was_edited
 
 if TYPE_CHECKING:
     from ..model.config import ModelConfig
@@ -56,7 +56,7 @@ class StreamComparison:
             return Difference("does not say from which recording it was made", is_replaceable=False)
         with self._request.open_source(job.source) as reader:
             if source is not None and source != source_digest(reader):
-                return Difference(f"contains other audio than {job.source}", is_stale(job))
+                return Difference(f"contains other audio than {job.source}", was_edited(job))
             if not is_sound or header is None or trailer is None:
                 return Difference("is damaged")
             expected = make_header(

@@ -23,7 +23,7 @@ from ..errors import SwcError, UsageError
 from .codec import JobCodec
 from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
-from .run import Difference, FileProgress, is_stale
+from .run import Difference, FileProgress, was_edited
 
 
 @dataclass(frozen=True)
@@ -189,5 +189,5 @@ class FileDecoder:
             samples = self._request.samples_of(total, header.original_rate)
             same_length = frames == resampled_length(samples, header.original_rate, expected_rate)
         if (rate, channels) != (expected_rate, header.channels) or not same_length:
-            return Difference(f"contains other audio than {job.source}", is_stale(job))
+            return Difference(f"contains other audio than {job.source}", was_edited(job))
         return None

@@ -422,8 +422,17 @@ class _Executor(Generic[Result]):
 
 
 def is_stale(job: Job) -> bool:
-    """Whether the source of a job was changed after its output was written."""
+    """Whether the output of a job is older than its source."""
     return os.path.getmtime(job.output) < os.path.getmtime(job.source)
+
+
+def was_edited(job: Job) -> bool:
+    """Whether the source of a job was changed after its output was written.
+
+    The modification time of the output may be that of another source, but when that was set is known, too.
+    """
+    output = os.stat(job.output)
+    return max(output.st_mtime, output.st_ctime) < os.path.getmtime(job.source)
 
 
 def _flush_to_disk(path: str) -> None:

@@ -71,6 +71,7 @@ def info(
         check_figure_path(plot, force)
     progress = Progress("reading", quiet=True, as_json=as_json, debug=invocation.debug)
     failures = []
+    progress.ignored_inputs(inputs.ignored)
     for rejected in inputs.rejected:
         progress.error(rejected.error, rejected.source)
         failures.append(exit_code_of(rejected.error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -172,6 +172,11 @@ class Progress:
         """Print a warning."""
         self._display.print(f"swc: {one_line(text)}")
 
+    def ignored_inputs(self, inputs: Sequence[IgnoredInput]) -> None:
+        """Print which files in folders are not processed."""
+        for ignored in inputs:
+            self.warning(f"{ignored.source}: ignored, it {ignored.reason}")
+
     def error(self, error: BaseException, source: str | None = None) -> str:
         """Print an error; returns its message. `source` is the file being processed."""
         if self._debug:
@@ -257,7 +262,7 @@ class BatchProgress(Progress, Generic[Result]):
 
     def ignored(self, ignored: IgnoredInput) -> None:
         """Print that a file in a folder is not processed."""
-        self.warning(f"{ignored.source}: ignored, it {ignored.reason}")
+        self.ignored_inputs([ignored])
         self.record({"input": ignored.source, "status": "ignored", "reason": ignored.reason})
 
     def deleted(self, job: Job) -> None:

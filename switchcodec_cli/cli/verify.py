@@ -38,6 +38,7 @@ def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, qui
     inputs = find_inputs(files, STREAM_SUFFIXES)
     progress = Progress("verifying", quiet=True, as_json=as_json, debug=invocation.debug)
     failures = []
+    progress.ignored_inputs(inputs.ignored)
     for rejected in inputs.rejected:
         progress.error(rejected.error, rejected.source)
         progress.record(_error_record(rejected.source, describe(rejected.error)))

@@ -132,6 +132,16 @@ def test_another_recording_is_never_done(swc, two_folders):
     assert {name: Path("out", name).read_bytes() for name in tree("out")} == before
 
 
+def test_another_recording_is_no_update_if_times_are_preserved(swc, two_folders):
+    for name in ("a/0001.wav", "a/0002.wav"):
+        os.utime(name, (1, 1))
+    swc("encode", "a", "-o", "out", "--preserve-time", *FAST)
+    assert os.path.getmtime("out/0001.swc") == 1
+    result = swc("encode", "b", "-o", "out", "--preserve-time", "--update", *FAST, code=1)
+    assert "contains other audio than b/0001.wav" in result.err
+    assert digest_in("out/0001.swc") == digest_of("a/0001.wav")
+
+
 def test_single_file_for_a_folder_is_resumed(swc):
     record("a.wav")
     swc("encode", "a.wav", "-o", "out/", *FAST)
@@ -189,7 +199,6 @@ def test_other_weights_and_damage_are_updated(swc, weights):
     os.utime("in/a.swc", (1, 1))
     assert "older" in swc("encode", "in", *FAST, code=1).err
     record("in/a.wav", seed=7)  # edited after it was encoded
-    os.utime(source, (5, 5))
     assert "other audio" in swc("encode", "in", *FAST, code=1).err
     swc("encode", "in", *FAST, "--update")
     assert digest_in("in/a.swc") == digest_of(source)
@@ -479,3 +488,12 @@ def test_batch_that_is_up_to_date_does_not_load_the_model(swc):
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert "1 up to date" in result.stderr and result.stdout == "False\n"
+
+
+def test_named_pipes_in_folders_do_not_block_other_commands(swc, stream):
+    Path("in").mkdir()
+    Path("in/a.swc").write_bytes(stream)
+    os.mkfifo("in/b.swc")
+    for command in ("verify", "info"):
+        assert swc(command, "in").err == "swc: in/b.swc: ignored, it is a named pipe\n"
+    assert "in/b.swc: ignored" in swc("decode", "in", "-o", "out", "-n", own_weights=False).err
