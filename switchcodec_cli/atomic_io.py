@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,8 @@ _WRITE_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT"
 # block that removes it is entered; those are removed when the process ends.
 _temporaries: dict[Path, int] = {}  # with the identifier of the process
 
+_observers: list[Callable[[Path], None]] = []
+
 _LONGEST_NAME = 100  # bytes of the name of the output in that of the temporary file
 
 
@@ -38,6 +40,11 @@ def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> 
         return os.path.samefile(first, second)
     except OSError:
         return False
+
+
+def observe_temporaries(observer: Callable[[Path], None]) -> None:
+    """Call a function with the path of each temporary file just before it is created."""
+    _observers.append(observer)
 
 
 class PendingFile:
@@ -76,6 +83,8 @@ class PendingFile:
             raise UsageError(f"{path}: exists already (use --force to overwrite it)")
         self.temporary = self._output.with_name(_temporary_name(self._output.name))
         _temporaries[self.temporary] = os.getpid()
+        for observer in _observers:
+            observer(self.temporary)
         try:
             # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
             os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

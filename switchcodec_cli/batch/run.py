@@ -1,14 +1,20 @@
-"""Execution of a plan in this process. Each file is processed on its own, so that errors affect no other."""
+"""Execution of a plan, in this process or in several. Each file is on its own: errors affect no other."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field, replace
+from operator import methodcaller
 from typing import Generic, Protocol, TypeVar
 
-from ..errors import SwcError, UsageError, exit_code_of, system_message
+from ..atomic_io import PIPE
+from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
 from .plan import IgnoredInput, Job, Plan
 
 SOME_FAILED = 1  # exit code if several files were given and some failed
@@ -112,101 +118,266 @@ def run_plan(
     reporter: Reporter[Result],
     options: RunOptions = RunOptions(),  # is immutable
     compare: Compare | None = None,
+    processes: int = 1,
 ) -> BatchResult[Result]:
     """Execute all jobs of a plan.
 
     Unless a single file was given or `force` is set, jobs with an up-to-date output are skipped. Errors of
-    jobs are passed to the reporter; the exit code is that of the error if a single file was given, else
-    `SOME_FAILED`.
+    jobs are passed to the reporter, in the order of the plan; the exit code is that of the error if a single
+    file was given, else `SOME_FAILED`.
+
+    With several processes, jobs are executed in worker processes with one thread each, and their outputs are
+    the same. A process that ends unexpectedly is an error of its job alone. Jobs with standard streams, and a
+    job that is the only one, are executed in this process.
 
     Args:
         plan: the jobs.
-        create_worker: creates the worker; called only if it is needed, since it may load a model.
-        reporter: receives progress and outcomes.
+        create_worker: creates the worker; called only if it is needed, since it may load a model. With
+            several processes, it is called in each of them; this function, `compare` and the results of jobs
+            can then be pickled.
+        reporter: receives progress and outcomes; no progress within a job that another process executes.
         options: what is done about existing outputs.
         compare: replaces `Worker.difference` where that needs no worker.
+        processes: number of jobs that are executed at the same time.
 
     Raises:
         SwcError: the worker cannot be created.
         BrokenPipeError: the reader of standard output closed it.
     """
-    return _Batch(create_worker, reporter, options, compare).run(plan)
+    executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
+    return _Batch(reporter).run(plan, executor, processes)
 
 
 class _WorkerError(Exception):
     """The worker cannot be created, which ends the batch."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__()
+        super().__init__(error)
         self.error = error
 
 
 class _Batch(Generic[Result]):
-    """Executes the jobs of a plan."""
+    """Executes the jobs of a plan; counts their outcomes and passes them on to the reporter."""
+
+    def __init__(self, reporter: Reporter[Result]) -> None:
+        self._reporter = reporter
+        self._result: BatchResult[Result] = BatchResult()
+        self._errors: list[Exception] = []
+
+    def run(self, plan: Plan, executor: _Executor[Result], processes: int) -> BatchResult[Result]:
+        """Execute all jobs."""
+        result = self._result
+        for ignored in plan.ignored:
+            self.ignored(ignored)
+        for rejected in plan.rejected:
+            self.failed(rejected.source, None, rejected.error)
+        if processes > 1 and len(plan.jobs) > 1:
+            self._run_in_processes(plan.jobs, executor, processes)
+        else:
+            for job in plan.jobs:
+                self._run_here(job, executor)
+            result.elapsed = executor.elapsed
+        result.failed = len(self._errors)
+        if self._errors:
+            result.exit_code = exit_code_of(self._errors[0]) if plan.is_single else SOME_FAILED
+        return result
+
+    def _run_here(self, job: Job, executor: _Executor[Result]) -> None:
+        """Execute a job in this process."""
+        try:
+            executor.execute(job, self)
+        except BrokenPipeError:
+            raise
+        except _WorkerError as error:
+            raise error.error from None
+        except Exception as error:
+            self.failed(job.source, job.output, error)
+
+    def _run_in_processes(self, jobs: Sequence[Job], executor: _Executor[Result], processes: int) -> None:
+        """Execute jobs in worker processes, and report their events in order."""
+        from .parallel import ProcessError, ordered_results
+
+        began = time.perf_counter()
+        elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
+        create = copy(executor).recorded  # the worker of this process cannot be pickled
+        with closing(ordered_results(create, elsewhere, processes)) as outcomes:
+            for job in jobs:
+                if PIPE in (job.source, job.output):
+                    self._run_here(job, executor)
+                    continue
+                events = next(outcomes)
+                if isinstance(events, ProcessError):
+                    self.failed(job.source, job.output, SwcError(f"{job.source}: {events}"))
+                    continue
+                for event in events:
+                    event(self)
+        self._result.elapsed = time.perf_counter() - began
+
+    def start(self, name: str, seconds: float | None) -> None:
+        self._reporter.start(name, seconds)
+
+    def advance(self, seconds: float) -> None:
+        self._reporter.advance(seconds)
+
+    def succeeded(self, result: Result) -> None:
+        self._result.results.append(result)
+        self._reporter.succeeded(result)
+
+    def skipped(self, job: Job) -> None:
+        self._result.skipped += 1
+        self._reporter.skipped(job)
+
+    def failed(self, source: str, output: str | None, error: Exception) -> None:
+        self._errors.append(error)
+        self._reporter.failed(source, output, error)
+
+    def ignored(self, ignored: IgnoredInput) -> None:
+        self._result.ignored += 1
+        self._reporter.ignored(ignored)
+
+    def planned(self, job: Job) -> None:
+        self._result.planned += 1
+        self._reporter.planned(job)
+
+    def deleted(self, job: Job) -> None:
+        self._reporter.deleted(job)
+
+    def abort(self, error: Exception) -> None:
+        """End the batch, since a process cannot create its worker."""
+        raise error
+
+
+class _Recorder:
+    """A reporter that records its calls, to be made in another process."""
+
+    def __init__(self) -> None:
+        self.events: list[methodcaller] = []
+        self._seconds = 0.0  # of audio in the last pass over the file
+
+    def start(self, name: str, seconds: float | None) -> None:
+        self._seconds = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self._seconds += seconds
+
+    def succeeded(self, result: object) -> None:
+        self._record("advance", self._seconds)
+        self._record("succeeded", result)
+
+    def skipped(self, job: Job) -> None:
+        self._record("skipped", job)
+
+    def failed(self, source: str, output: str | None, error: Exception) -> None:
+        self._record("failed", source, output, _portable(error))
+
+    def ignored(self, ignored: IgnoredInput) -> None:
+        self._record("ignored", ignored)
+
+    def planned(self, job: Job) -> None:
+        self._record("planned", job)
+
+    def deleted(self, job: Job) -> None:
+        self._record("deleted", job)
+
+    def abort(self, error: Exception) -> None:
+        self._record("abort", _portable(error))
+
+    def _record(self, name: str, *arguments: object) -> None:
+        self.events.append(methodcaller(name, *arguments))
+
+
+class _PortableError(Exception):
+    """Stands for an error until it has come from another process, since that takes no traceback along."""
+
+    def __init__(self, error: Exception, traceback: str) -> None:
+        super().__init__(error, traceback)
+
+    def __reduce__(self) -> tuple[Callable[[Exception, str], Exception], tuple[object, ...]]:
+        return _with_traceback, self.args
+
+
+class _Traceback(Exception):
+    """The traceback of an error in another process, as text."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _with_traceback(error: Exception, text: str) -> Exception:
+    error.__cause__ = _Traceback(text)
+    return error
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that can be pickled, and becomes the original one in another process."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        replacement = SwcError(describe(error))
+        replacement.exit_code = exit_code_of(error)
+        error = replacement
+    return _PortableError(error, text)
+
+
+class _Executor(Generic[Result]):
+    """Executes single jobs; can be pickled before the first one.
+
+    Args:
+        create_worker, options, compare: see `run_plan`.
+        resume: skip jobs whose output is up to date.
+    """
 
     def __init__(
         self,
         create_worker: Callable[[], Worker[Result]],
-        reporter: Reporter[Result],
         options: RunOptions,
         compare: Compare | None,
+        resume: bool,
     ) -> None:
-        self._create_worker, self._reporter, self._options = create_worker, reporter, options
-        self._compare = compare
+        self._create_worker, self._options, self._compare = create_worker, options, compare
+        self._resume = resume
         self._existing_worker: Worker[Result] | None = None
         self._began = 0.0
-        self._result: BatchResult[Result] = BatchResult()
 
-    def run(self, plan: Plan) -> BatchResult[Result]:
-        """Execute all jobs."""
-        result = self._result
-        errors: list[Exception] = []
-        for ignored in plan.ignored:
-            result.ignored += 1
-            self._reporter.ignored(ignored)
-        for rejected in plan.rejected:
-            errors.append(rejected.error)
-            self._reporter.failed(rejected.source, None, rejected.error)
-        for job in plan.jobs:
-            try:
-                self._process(job, resume=plan.resumes or self._options.update)
-            except BrokenPipeError:
-                raise
-            except _WorkerError as error:
-                raise error.error from None
-            except Exception as error:
-                errors.append(error)
-                self._reporter.failed(job.source, job.output, error)
-        if self._existing_worker is not None:
-            result.elapsed = time.perf_counter() - self._began
-        result.failed = len(errors)
-        if errors:
-            result.exit_code = exit_code_of(errors[0]) if plan.is_single else SOME_FAILED
-        return result
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the worker was created; 0 if there is none."""
+        return 0.0 if self._existing_worker is None else time.perf_counter() - self._began
 
-    def _process(self, job: Job, resume: bool) -> None:
-        """Execute a job, or with `resume` skip it if its output is up to date."""
+    def recorded(self) -> Callable[[Job], list[methodcaller]]:
+        """A function that executes a job and returns its events."""
+        return self._execute_recorded
+
+    def _execute_recorded(self, job: Job) -> list[methodcaller]:
+        recorder = _Recorder()
+        try:
+            self.execute(job, recorder)
+        except _WorkerError as error:
+            recorder.abort(error.error)
+        except Exception as error:
+            recorder.failed(job.source, job.output, error)
+        return recorder.events
+
+    def execute(self, job: Job, reporter: Reporter[Result]) -> None:
+        """Execute a job, or skip it if its output is up to date."""
         if os.path.isfile(job.output):
-            if resume and not self._options.force and self._is_up_to_date(job):
-                self._result.skipped += 1
-                self._reporter.skipped(job)
+            if self._resume and not self._options.force and self._is_up_to_date(job):
+                reporter.skipped(job)
                 if self._options.delete_input and not self._options.dry_run:
-                    self._delete_source(job)
+                    self._delete_source(job, reporter)
                 return
-            if resume or self._options.force:
+            if self._resume or self._options.force:
                 job = replace(job, overwrite=True)
         if self._options.dry_run:
-            self._result.planned += 1
-            self._reporter.planned(job)
+            reporter.planned(job)
             return
-        result = self._worker().run(job, self._reporter)
-        self._result.results.append(result)
-        self._reporter.succeeded(result)
+        reporter.succeeded(self._worker().run(job, reporter))
         if self._options.delete_input:
             difference = self._difference(job)
             if difference is not None:
                 raise SwcError(f"{job.source}: not deleted, since {job.output} {difference.text}")
-            self._delete_source(job)
+            self._delete_source(job, reporter)
 
     def _worker(self) -> Worker[Result]:
         if self._existing_worker is None:
@@ -240,14 +411,14 @@ class _Batch(Generic[Result]):
         )
         raise UsageError(f"{job.output}: exists already and {difference.text} ({hint})")
 
-    def _delete_source(self, job: Job) -> None:
+    def _delete_source(self, job: Job, reporter: Reporter[Result]) -> None:
         """Delete a source whose output was compared with it, when the output is on the disk."""
         try:
             _flush_to_disk(job.output)
             os.unlink(job.source)
         except OSError as error:
             raise SwcError(f"{job.source}: cannot delete: {system_message(error)}") from None
-        self._reporter.deleted(job)
+        reporter.deleted(job)
 
 
 def is_stale(job: Job) -> bool:

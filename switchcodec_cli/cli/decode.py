@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from .options import (
     device_option,
     dry_run_option,
     force_option,
+    jobs_option,
     json_option,
     output_option,
     parse_selection,
@@ -31,7 +33,7 @@ from .options import (
 from .progress import BatchProgress, JobReport
 
 if TYPE_CHECKING:
-    from ..batch.decode_job import DecodeResult, FileDecoder
+    from ..batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
 
 EXAMPLES = (
     ("swc decode talk.swc", "Writes talk.wav, with samples of 16 bits."),
@@ -94,6 +96,7 @@ EXAMPLES = (
 @selection_options
 @weights_option
 @device_option
+@jobs_option
 @update_option
 @force_option
 @dry_run_option
@@ -117,6 +120,7 @@ def decode(
     phase_iterations: int | None,
     weights: str | None,
     device: str,
+    jobs: int,
     force: bool,
     update: bool,
     dry_run: bool,
@@ -173,12 +177,6 @@ def decode(
         request.check_output(job.output)
     check_plan(plan, force or update, as_json)
 
-    def create_worker() -> FileDecoder:
-        from ..api import Codec
-        from ..batch.decode_job import FileDecoder
-
-        return FileDecoder(Codec.load(weights, device), request, force)
-
     progress = BatchProgress(
         "decoding",
         len(plan.jobs),
@@ -189,7 +187,30 @@ def decode(
         dry_run=dry_run,
         verb="decoded",
     )
-    return run_jobs(plan, create_worker, progress, options=RunOptions(force, update, dry_run), verb="decoded")
+    return run_jobs(
+        plan,
+        _CreateDecoder(weights, device, request, force),
+        progress,
+        options=RunOptions(force, update, dry_run),
+        verb="decoded",
+        processes=jobs,
+    )
+
+
+@dataclass(frozen=True)
+class _CreateDecoder:
+    """Creates the worker; worker processes get a copy."""
+
+    weights: str | None
+    device: str
+    request: DecodeRequest
+    force: bool
+
+    def __call__(self) -> FileDecoder:
+        from ..api import Codec
+        from ..batch.decode_job import FileDecoder
+
+        return FileDecoder(Codec.load(self.weights, self.device), self.request, self.force)
 
 
 def decode_report(result: DecodeResult) -> JobReport:

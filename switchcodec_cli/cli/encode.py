@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,7 @@ from .options import (
     device_option,
     dry_run_option,
     force_option,
+    jobs_option,
     json_option,
     output_option,
     parse_selection,
@@ -58,6 +60,7 @@ EXAMPLES = (
 @selection_options
 @weights_option
 @device_option
+@jobs_option
 @update_option
 @force_option
 @dry_run_option
@@ -76,6 +79,7 @@ def encode(
     output: str | None,
     weights: str | None,
     device: str,
+    jobs: int,
     force: bool,
     update: bool,
     dry_run: bool,
@@ -116,12 +120,6 @@ def encode(
         comparison = _create_comparison(weights, request)
     check_plan(plan, force or update, as_json)
 
-    def create_worker() -> FileEncoder:
-        from ..api import Codec
-        from ..batch.encode_job import FileEncoder
-
-        return FileEncoder(Codec.load(weights, device), request, force)
-
     progress = BatchProgress(
         "encoding",
         len(plan.jobs),
@@ -134,12 +132,29 @@ def encode(
     )
     return run_jobs(
         plan,
-        create_worker,
+        _CreateEncoder(weights, device, request, force),
         progress,
         options=RunOptions(force, update, dry_run, delete_input),
         verb="encoded",
+        processes=jobs,
         compare=None if comparison is None else comparison.difference,
     )
+
+
+@dataclass(frozen=True)
+class _CreateEncoder:
+    """Creates the worker; worker processes get a copy."""
+
+    weights: str | None
+    device: str
+    request: EncodeRequest
+    force: bool
+
+    def __call__(self) -> FileEncoder:
+        from ..api import Codec
+        from ..batch.encode_job import FileEncoder
+
+        return FileEncoder(Codec.load(self.weights, self.device), self.request, self.force)
 
 
 def _conversion(request: EncodeRequest) -> Conversion:

@@ -48,12 +48,13 @@ def run_jobs(
     *,
     options: RunOptions,
     verb: str,
+    processes: int,
     compare: Compare | None = None,
 ) -> int:
     """Execute a plan and return the exit code.
 
     Args:
-        plan, create_worker, progress, options, compare: see `run_plan`.
+        plan, create_worker, progress, options, processes, compare: see `run_plan`.
         verb: used in the summary, such as "encoded".
 
     Raises:
@@ -61,7 +62,7 @@ def run_jobs(
     """
     with progress:
         try:
-            batch = run_plan(plan, create_worker, progress, options, compare)
+            batch = run_plan(plan, create_worker, progress, options, compare, processes)
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()
             if not plan.is_single:

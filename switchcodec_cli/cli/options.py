@@ -63,6 +63,15 @@ output_option = click.option(
     type=click.Path(allow_dash=True, readable=False),
     help="Output file or folder; - for standard output.",
 )
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Number of files to process at the same time, each in a process of its own with one thread "
+    "(about 500 MB).",
+)
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
 )
