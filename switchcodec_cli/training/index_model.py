@@ -1,0 +1,343 @@
+"""Training of the index model with simulated quantization, and its export to integer tensors.
+
+The network below mirrors `bitstream.index_model` operation by operation, in real numbers: an activation is
+its integer divided by 2^ACTIVATION_BITS, a weight its integer divided by 2^WEIGHT_BITS. Rounding is simulated
+with straight-through gradients.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..model.codec_model import CodecModel
+from .index_data import CodedWindows
+
+WEIGHT_BITS = 7
+ACTIVATION_BITS = 6
+BIAS_BITS = WEIGHT_BITS + ACTIVATION_BITS
+LIMIT = 127 / 2**ACTIVATION_BITS
+WEIGHT_LIMIT = 127 / 2**WEIGHT_BITS
+LOGIT_GAIN = 8.0  # bits per unit of the last layer's sums: sums of 2^-13 shifted by 6 are steps of 1/16 bit
+BLOCK_ROWS = 32  # rows that share a gathered matrix of the last layer
+
+
+@dataclass(frozen=True)
+class IndexModelConfig:
+    """Sizes of the index model."""
+
+    codebooks: int
+    size: int  # of a codebook
+    experts: int
+    embedding: int = 32
+    width: int = 192  # of the recurrent states
+    hidden: int = 256
+    features: int = 128
+
+    @property
+    def groups(self) -> int:
+        """Groups of a codebook; each has size / groups members."""
+        return 1 << ((self.size.bit_length()) // 2)
+
+    @property
+    def members(self) -> int:
+        """Members of a group."""
+        return self.size // self.groups
+
+
+def _round(x: Tensor, bits: int) -> Tensor:
+    """Round to multiples of 2^-bits, halves up; the gradient is that of the identity."""
+    scale = 2.0**bits
+    return x + ((x * scale + 0.5).floor() / scale - x).detach()
+
+
+class IndexNetwork(nn.Module):
+    """The index model in real numbers. Names and order of operations are those of the specification."""
+
+    def __init__(self, config: IndexModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.quantized = False  # whether rounding is simulated; clamping always is
+        c, e, h = config.codebooks, config.embedding, config.width
+        head = config.hidden + config.features
+
+        def matrix(rows: int, columns: int, gain: float = 1.0) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns) * gain / math.sqrt(columns))
+
+        def zeros(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(*shape))
+
+        self.embedding = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
+        self.previous = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
+        self.input_weight, self.input_bias = matrix(h, 2 * e, 1.4), zeros(h)
+        self.input_mask = zeros(config.experts, h)
+        self.gate1_weight, self.gate1_bias = matrix(2 * h, h), zeros(2 * h)
+        self.gate2_weight, self.gate2_bias = matrix(2 * h, 2 * h), zeros(2 * h)
+        self.context_weight, self.context_bias = matrix(head, e + 2 * h), zeros(head)
+        self.context_mask = zeros(config.experts, head)
+        self.head_weight, self.head_bias = matrix(head, 2 * e), zeros(c, head)
+        self.feature_weight = matrix(config.features, config.hidden)
+        self.group_weight = nn.Parameter(torch.randn(c, config.groups, config.features) * 0.02)
+        self.group_bias = zeros(c, config.groups)
+        self.member_weight = nn.Parameter(torch.randn(c, config.size, config.features) * 0.02)
+        self.member_bias = zeros(c, config.size)
+
+    def weight(self, name: str) -> Tensor:
+        """A weight matrix or table, clamped and, in simulation, rounded."""
+        value: Tensor = getattr(self, name)
+        value = F.hardtanh(value, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        return _round(value, WEIGHT_BITS) if self.quantized else value
+
+    def table(self, name: str) -> Tensor:
+        """An embedding table in the units of activations."""
+        value: Tensor = getattr(self, name)
+        value = F.hardtanh(value, -LIMIT, LIMIT)
+        return _round(value, ACTIVATION_BITS) if self.quantized else value
+
+    def activation(self, x: Tensor, low: float = -LIMIT) -> Tensor:
+        """Clamp and round."""
+        x = F.hardtanh(x, low, LIMIT)
+        return _round(x, ACTIVATION_BITS) if self.quantized else x
+
+    def recurrence(self, x: Tensor, name: str) -> Tensor:
+        """A gated recurrence whose gate and candidate depend on the input only, (N, T, .) -> (N, T, H).
+
+        minGRU (Feng et al. 2024): h_t = h_{t-1} + z_t (c_t - h_{t-1}).
+        """
+        acc = F.linear(x, self.weight(f"{name}_weight")).float() + getattr(self, f"{name}_bias")
+        gate, candidate = acc.chunk(2, -1)
+        gate = F.hardtanh(gate + 0.5, 0.0, 1.0)
+        if self.quantized:
+            gate = _round(gate, 7)
+        candidate = self.activation(candidate)
+        gain, kept = gate * candidate, 1 - gate
+        state, states = gain[:, 0], [gain[:, 0]]
+        for t in range(1, x.shape[1]):
+            state = torch.addcmul(gain[:, t], kept[:, t], state)
+            states.append(state)
+        return self.activation(torch.stack(states, 1))
+
+    def forward(self, masks: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Bits of each index that is sent.
+
+        Args:
+            masks: Experts of each window, float. # (N, Nr)
+            indices: Of all codebooks. # (N, C, T)
+
+        Returns:
+            The bits (P, T) of P pairs of a window and a codebook that it uses, and the numbers of both, (P,).
+        """
+        config = self.config
+        n, c, t = indices.shape
+        per_quantizer = c // (config.experts + 1)
+        used = F.pad(masks, (1, 0), value=1.0).repeat_interleave(per_quantizer, 1)  # (N, C)
+        window, book = used.nonzero(as_tuple=True)
+        flat = indices + config.size * torch.arange(c)[:, None]
+        embedded = F.embedding(flat, self.table("embedding").flatten(0, 1)) * used[:, :, None, None]
+        partial = embedded.cumsum(1)
+        vector = self.activation(partial[:, -1])  # (N, T, E)
+        partial = partial - embedded
+
+        before = F.pad(vector, (0, 0, 1, 0))[:, :-1]
+        earlier = F.pad(vector, (0, 0, 2, 0))[:, :-2]
+        acc = F.linear(torch.cat([before, earlier], -1), self.weight("input_weight")).float()
+        x = self.activation(acc + self.input_bias + (masks @ self.input_mask)[:, None], 0.0)
+        first = self.recurrence(x, "gate1")
+        second = self.recurrence(torch.cat([x, first], -1), "gate2")
+        context = F.linear(torch.cat([before, first, second], -1), self.weight("context_weight")).float()
+        context = context + self.context_bias + (masks @ self.context_mask)[:, None]  # (N, T, A + R)
+
+        chosen = flat[window, book]  # (P, T)
+        last = F.embedding(F.pad(chosen, (1, 0))[:, :-1], self.table("previous").flatten(0, 1))
+        last = torch.cat([torch.zeros_like(last[:, :1]), last[:, 1:]], 1)
+        local = torch.cat([self.activation(partial[window, book]), last], -1)
+        acc = F.linear(local, self.weight("head_weight"))
+        # a product with one-hot rows gathers, and its gradient is a product too
+        rows = F.one_hot(window, n).to(acc.dtype) @ context.to(acc.dtype).flatten(1)
+        acc = acc + rows.view_as(acc) + F.embedding(book, self.head_bias)[:, None].to(acc.dtype)
+        hidden = self.activation(acc[..., : config.hidden], 0.0)
+        acc = acc[..., config.hidden :] + F.linear(hidden, self.weight("feature_weight"))
+        features = self.activation(acc)  # (P, T, R)
+        return self._bits(features, chosen).view(-1, t), window, book
+
+    def _bits(self, features: Tensor, chosen: Tensor) -> Tensor:
+        """Bits of the chosen indices, (P, T, R) and flat indices (P, T) -> (P * T,)."""
+        config = self.config
+        rows, order = chosen.flatten().sort()
+        x = F.embedding(order, features.flatten(0, 1))
+        group, member = rows // config.members, rows % config.members  # over all codebooks
+        groups = config.codebooks * config.groups
+        by_book = torch.bincount(group // config.groups, minlength=config.codebooks).tolist()
+        weight, bias = self.weight("group_weight"), self.group_bias
+        logits = [
+            F.linear(part, weight[c]).float() + bias[c] for c, part in enumerate(x.split(by_book)) if len(part)
+        ]
+        group_nll = F.cross_entropy(
+            torch.cat(logits) * (LOGIT_GAIN * math.log(2)), group % config.groups, reduction="none"
+        )
+        # blocks of rows of one group: row r of a group lies in the group's block r // BLOCK_ROWS
+        counts = torch.bincount(group, minlength=groups)
+        blocks = (counts + BLOCK_ROWS - 1) // BLOCK_ROWS
+        first_block = blocks.cumsum(0) - blocks
+        first_row = counts.cumsum(0) - counts
+        place = first_block[group] * BLOCK_ROWS + torch.arange(len(rows)) - first_row[group]
+        owner = torch.repeat_interleave(torch.arange(groups), blocks)
+        padded = x.new_zeros(len(owner) * BLOCK_ROWS, x.shape[1]).index_copy(0, place, x)
+        matrices = F.embedding(owner, self.weight("member_weight").view(groups, -1))
+        matrices = matrices.view(len(owner), config.members, -1)
+        product = torch.bmm(padded.view(len(owner), BLOCK_ROWS, -1), matrices.mT).float()
+        product = product + F.embedding(owner, self.member_bias.view(groups, -1))[:, None]
+        logits_of_members = F.embedding(place, product.flatten(0, 1)) * (LOGIT_GAIN * math.log(2))
+        member_nll = F.cross_entropy(logits_of_members, member, reduction="none")
+        return torch.zeros_like(group_nll).index_copy(0, order, (group_nll + member_nll) / math.log(2))
+
+
+def group_codewords(codewords: Tensor, groups: int) -> Tensor:
+    """Codewords in `groups` equal groups of neighbours, by halving along the principal axis, again and again.
+
+    Args:
+        codewords: Of one codebook. # (K, D)
+        groups: A power of two that divides K.
+
+    Returns:
+        Indices, group by group. # (K,)
+    """
+    parts = [torch.arange(len(codewords))]
+    while len(parts) < groups:
+        halves = []
+        for part in parts:
+            points = codewords[part] - codewords[part].mean(0)
+            axis = torch.linalg.svd(points, full_matrices=False).Vh[0]
+            halves += part[(points @ axis).argsort()].chunk(2)
+        parts = halves
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def initial_network(
+    codec: CodecModel, config: IndexModelConfig, sample: CodedWindows
+) -> tuple[IndexNetwork, npt.NDArray[np.int64]]:
+    """A network that begins with the geometry of the codebooks, and the order of the indices.
+
+    Embeddings begin as the codewords' leading principal coordinates, each scaled to the spread of the
+    latents; the last layers as the codewords in units of their codebook's spread, and as the logarithms of
+    relative frequencies.
+
+    Returns:
+        The network, and for each codebook the index at each place of its groups. # (C, K)
+    """
+    books = torch.stack([book.all_codewords() for q in codec.quantizer.quantizers for book in q.stages])
+    c, size = config.codebooks, config.size
+    order = torch.stack([group_codewords(book, config.groups) for book in books])
+    places = order.argsort(1).numpy()
+    books = books.gather(1, order[:, :, None].expand(-1, -1, books.shape[-1]))
+    indices = torch.from_numpy(reorder(sample.indices, places))
+    used = torch.from_numpy(sample.masks).float()
+    used = F.pad(used, (1, 0), value=1.0).repeat_interleave(c // (config.experts + 1), 1)
+    latents = sum(
+        (F.embedding(indices[:, i], books[i]) * used[:, i, None, None] for i in range(c)), start=torch.zeros(())
+    ).flatten(0, 1)  # (N * T, D)
+    mean = latents.mean(0)
+    axes = torch.linalg.svd((books.flatten(0, 1)), full_matrices=False).Vh[: config.embedding]
+    axes = torch.linalg.eigh((latents - mean).T @ (latents - mean)).eigenvectors.flip(1).T[: config.embedding]
+    spread = ((latents - mean) @ axes.T).std(0) + 1e-6
+    coordinates = books @ axes.T / spread  # (C, K, E')
+    e = coordinates.shape[-1]
+    network = IndexNetwork(config)
+    centred = coordinates.clone()
+    centred[0] -= (mean @ axes.T) / spread  # the first codebook holds the mean
+    network.embedding[..., :e] = 0.5 * centred
+    network.previous[..., :e] = 0.5 * centred / centred.std((1, 2), keepdim=True).clamp(min=0.1)
+    whitened = centred - centred.mean(1, keepdim=True)
+    whitened = whitened / whitened.std(1, keepdim=True).clamp(min=1e-3)
+    network.member_weight[..., :e] += 0.1 * whitened
+    network.group_weight[..., :e] += 0.1 * whitened.view(c, config.groups, config.members, e).mean(2)
+    for i in range(c):
+        rows = indices[used[:, i] > 0, i].flatten()
+        frequency = torch.bincount(rows, minlength=size).float() + 0.3
+        network.member_bias[i] = (frequency.log2() - frequency.log2().mean()) / LOGIT_GAIN
+        by_group = frequency.view(config.groups, -1).sum(1).log2()
+        network.group_bias[i] = (by_group - by_group.mean()) / LOGIT_GAIN
+    return network, order.numpy()
+
+
+def reorder(indices: npt.NDArray[np.int16], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Indices (N, C, T) as places in the groups of their codebooks."""
+    return np.stack([places[i][indices[:, i]] for i in range(len(places))], 1)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Of a run of `train`."""
+
+    minutes: float = 25.0
+    batch: int = 32  # windows
+    learning_rate: float = 3e-3
+    quantized_from: float = 0.5  # share of the time after which rounding is simulated
+    decay_from: float = 0.3
+
+
+def batches(windows: CodedWindows, size: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Numbers of windows, epoch after epoch."""
+    generator = np.random.default_rng(seed)
+    while True:
+        order = generator.permutation(len(windows))
+        yield from (order[i : i + size] for i in range(0, len(order) - size + 1, size))
+
+
+def train(
+    network: IndexNetwork,
+    windows: CodedWindows,
+    places: npt.NDArray[np.int64],
+    options: TrainingOptions,
+    report: Callable[[str], None] = print,
+    checkpoint: Path | None = None,
+) -> None:
+    """Train for a time budget."""
+    decayed = [p for name, p in network.named_parameters() if name.endswith("weight")]
+    others = [p for name, p in network.named_parameters() if not name.endswith("weight")]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
+        options.learning_rate,
+        betas=(0.9, 0.98),
+        eps=1e-10,
+        fused=True,
+    )
+    start, mean, count, step = time.monotonic(), 0.0, 0, 0
+    for rows in batches(windows, options.batch, 0):
+        done = (time.monotonic() - start) / 60 / options.minutes
+        if done >= 1:
+            break
+        rate = min(1.0, (step + 1) / 100) * max(0.02, min(1.0, (1 - done) / (1 - options.decay_from)))
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * rate
+        network.quantized = done >= options.quantized_from
+        masks = torch.from_numpy(windows.masks[rows]).float()
+        indices = torch.from_numpy(reorder(windows.indices[rows], places))
+        with torch.autocast("cpu", torch.bfloat16):
+            bits, _, _ = network(masks, indices)
+        loss = bits.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        mean, count, step = mean + loss.item(), count + 1, step + 1
+        if step % 100 == 0:
+            report(
+                f"{(time.monotonic() - start) / 60:.1f} min, step {step}: {mean / count:.3f} bits per index, "
+                f"{step * options.batch / len(windows):.2f} epochs"
+            )
+            mean, count = 0.0, 0
+            if checkpoint is not None and step % 500 == 0:
+                torch.save(network.state_dict(), checkpoint)
+    network.quantized = True
+    network.eval()
