@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..model.codec_model import CodecModel
+from ..bitstream.index_model import IndexModelTensors
 from .index_data import CodedWindows
 
 WEIGHT_BITS = 7
@@ -341,3 +342,23 @@ def train(
                 torch.save(network.state_dict(), checkpoint)
     network.quantized = True
     network.eval()
+
+
+@torch.no_grad()
+def export(network: IndexNetwork, order: npt.NDArray[np.int64]) -> IndexModelTensors:
+    """The integers of a trained network.
+
+    Raises:
+        WeightsError: A sum of products could reach 2^24.
+    """
+    arrays: dict[str, npt.NDArray[np.generic]] = {"order": order.astype(np.int32)}
+    for name, value in network.named_parameters():
+        if name.endswith("_weight"):
+            scaled = value.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) * 2**WEIGHT_BITS
+        elif name in ("embedding", "previous"):
+            scaled = value.clamp(-LIMIT, LIMIT) * 2**ACTIVATION_BITS
+        else:
+            arrays[name] = (value.double() * 2**BIAS_BITS).round().to(torch.int32).numpy()
+            continue
+        arrays[name] = (scaled + 0.5).floor().to(torch.int8).numpy()
+    return IndexModelTensors.from_arrays(arrays)
