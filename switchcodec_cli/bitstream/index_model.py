@@ -319,7 +319,9 @@ class IndexModel:
         rounding = 1 << (ACTIVATION_SHIFT - 1)
         h, half_gate = len(tensors.input_bias), (GATE_ONE // 2 << GATE_SHIFT) + (1 << (GATE_SHIFT - 1))
         gate_rounding = np.concatenate([np.full(h, half_gate), np.full(h, rounding)])
-        self.embedding, self.previous = load(tensors.embedding), load(tensors.previous)
+        e = tensors.embedding.shape[-1]
+        # by codebook * K + place
+        self.embedding, self.previous = (load(x).reshape(-1, e) for x in (tensors.embedding, tensors.previous))
         self.input_weight = load(tensors.input_weight)
         self.input_bias, self.input_mask = load(tensors.input_bias + rounding), tensors.input_mask
         self.gate1_weight, self.gate1_bias = load(tensors.gate1_weight), load(tensors.gate1_bias + gate_rounding)
@@ -389,8 +391,8 @@ class IndexModel:
 
     def group_frequencies(self, features: Numbers, codebooks: Integers) -> Integers:
         """Frequencies of groups, at least M each, with a sum of 2^16. # (n, R), (n,) -> (n, G)"""
-        sums = self.arithmetic.products(features, self.group_weight[codebooks])
-        sums += self.group_bias[codebooks]
+        sums = self.arithmetic.products(features, self.group_weight.take(codebooks, 0))
+        sums += self.group_bias.take(codebooks, 0)
         return frequencies(self._logits(sums), self.tensors.members, TOTAL)
 
     def member_frequencies(self, features: Numbers, rows: Integers, totals: Integers) -> Integers:
@@ -404,8 +406,9 @@ class IndexModel:
         Returns:
             Frequencies. # (n, M)
         """
-        sums = self.arithmetic.products(features, self.member_weight[rows].astype(self.arithmetic.dtype))
-        sums += self.member_bias[rows]
+        weights = self.member_weight.take(rows, 0).astype(self.arithmetic.dtype)
+        sums = self.arithmetic.products(features, weights)
+        sums += self.member_bias.take(rows, 0)
         return frequencies(self._logits(sums), 1, totals)
 
     def intervals(self, masks: Masks, places: Integers) -> tuple[Integers, Integers]:
@@ -421,26 +424,27 @@ class IndexModel:
         tensors, dtype = self.tensors, self.arithmetic.dtype
         n, _, t = places.shape
         used = np.stack([np.isin(np.arange(tensors.codebooks), tensors.codebooks_of(m)) for m in masks])
+        places_of_all = places + tensors.size * np.arange(tensors.codebooks)[:, None]
         vectors = np.zeros((n, t, self.embedding.shape[-1]), dtype)
         for c, lanes in enumerate(used.T):
-            vectors[lanes] += self.embedding[c][places[lanes, c]]
+            vectors[lanes] += self.embedding[places_of_all[lanes, c]]
         context = self._contexts(masks, self.vector(vectors))
         sums = np.zeros_like(vectors)
         starts, widths = np.zeros_like(places), np.ones_like(places)
         for c, lanes in enumerate(used.T):
             if not lanes.any():
                 continue
-            at = places[lanes, c]  # (m, T)
+            at = places_of_all[lanes, c]  # (m, T)
             previous = np.zeros((*at.shape, vectors.shape[-1]), dtype)
-            previous[:, 1:] = self.previous[c][at[:, :-1]]
+            previous[:, 1:] = self.previous[at[:, :-1]]
             local = np.concatenate([self.vector(sums[lanes]), previous], 2)
             rows = at.size
             features = self.features(
                 context[lanes].reshape(rows, -1), local.reshape(rows, -1), self.head_bias[c]
             )
-            found = self._intervals_of_codebook(c, features, at.ravel())
+            found = self._intervals_of_codebook(c, features, places[lanes, c].ravel())
             starts[lanes, c], widths[lanes, c] = found[0].reshape(at.shape), found[1].reshape(at.shape)
-            sums[lanes] += self.embedding[c][at]
+            sums[lanes] += self.embedding[at]
         return starts, widths
 
     def _contexts(self, masks: Masks, vectors: Numbers) -> Numbers:
@@ -523,12 +527,13 @@ class IndexContext:
         self._first, self._second = np.zeros((lanes, h), dtype), np.zeros((lanes, h), dtype)
         self._sum = np.zeros((lanes, e), dtype)  # of the embeddings of the frame so far
         self._before = np.zeros((lanes, e), dtype)  # vector of the frame before
-        self._previous = np.zeros((lanes, tensors.codebooks, e), dtype)
+        self._previous = np.zeros((lanes * tensors.codebooks, e), dtype)  # by lane * C + codebook
         self._context = np.zeros((0, 0), dtype)
         # of the indices that were predicted last
         self._features = np.zeros((0, 0), dtype)
         self._lanes: Lanes = slice(0, 0)
         self._codebooks = np.zeros(0, np.int64)
+        self._entries = np.zeros(0, np.int64)  # of `_previous`
 
     def next_frame(self) -> None:
         """Begin the next frame, the first one included."""
@@ -550,10 +555,10 @@ class IndexContext:
             codebooks: Of the index; they ascend within the frame of a lane. # (n,)
         """
         model = self.model
-        previous = self._previous[self._rows[lanes], codebooks]
-        local = np.concatenate([model.vector(self._sum[lanes]), previous], 1)
         self._lanes, self._codebooks = lanes, codebooks
-        self._features = model.features(self._context[lanes], local, model.head_bias[codebooks])
+        self._entries = self._rows[lanes] * model.tensors.codebooks + codebooks
+        local = np.concatenate([model.vector(self._sum[lanes]), self._previous.take(self._entries, 0)], 1)
+        self._features = model.features(self._context[lanes], local, model.head_bias.take(codebooks, 0))
 
     def group_frequencies(self) -> Integers:
         """Frequencies of the groups of the index predicted last. # (n, G)"""
@@ -591,6 +596,7 @@ class IndexContext:
 
     def update(self, places: Integers) -> None:
         """Take the places of the indices predicted last. # (n,)"""
-        model, lanes = self.model, self._lanes
-        self._sum[lanes] += model.embedding[self._codebooks, places]
-        self._previous[self._rows[lanes], self._codebooks] = model.previous[self._codebooks, places]
+        model = self.model
+        rows = self._codebooks * model.tensors.size + places
+        self._sum[self._lanes] += model.embedding.take(rows, 0)
+        self._previous[self._entries] = model.previous.take(rows, 0)

@@ -104,15 +104,17 @@ def decode_blocks(
     decoder, context = RansDecoder(payloads), model.start(masks)
     for t in range(indices.shape[2]):
         context.next_frame()
-        for s in range(indices.shape[1]):
-            lanes = _lanes((lengths > t) & (depths > s))
-            context.predict(lanes, table[lanes, s])
+        if t == 0 or (lengths == t).any():
+            active = [_lanes((lengths > t) & (depths > s)) for s in range(indices.shape[1])]
+            codebooks = [table[lanes, s] for s, lanes in enumerate(active)]
+        for s, lanes in enumerate(active):
+            context.predict(lanes, codebooks[s])
             groups, start, totals = _search(context.group_frequencies(), decoder.slots(lanes))
             members, offsets, frequencies = _search(context.member_frequencies(groups, totals), start)
             decoder.advance(lanes, offsets, frequencies)
             places = groups * tensors.members + members
             context.update(places)
-            indices[lanes, s, t] = tensors.order[table[lanes, s], places]
+            indices[lanes, s, t] = tensors.order[codebooks[s], places]
     return DecodedBlocks(
         [indices[i, : depths[i], : lengths[i]] for i in range(len(books))], decoder.finish()
     )
