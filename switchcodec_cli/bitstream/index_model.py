@@ -34,7 +34,9 @@ Integers = npt.NDArray[np.int64]
 Masks = npt.NDArray[np.bool_]
 
 LIMIT = 127  # greatest magnitude of weights and activations
-ROOM = (1 << 24) - (1 << 13)  # float32 holds every integer up to 2^24; 2^13 are left for constants of rounding
+ROOM = (1 << 24) - (
+    1 << 13
+)  # float32 holds every integer up to 2^24; 2^13 are left for constants of rounding
 ACTIVATION_SHIFT = 7
 GATE_SHIFT = 6
 GATE_ONE = 128  # a gate of 1
@@ -98,6 +100,7 @@ class IndexModelTensors:
     order: npt.NDArray[np.int32]  # index at each place, (C, K)
     embedding: npt.NDArray[np.int8]  # of places, for the frame so far, (C, K, E)
     previous: npt.NDArray[np.int8]  # of places, for the codebook's index in the frame before, (C, K, E)
+    preceding: npt.NDArray[np.int8]  # of places, for the index just before in the frame, (C, K, E)
     input_weight: npt.NDArray[np.int8]  # (H, 2 E)
     input_bias: npt.NDArray[np.int32]  # (H,)
     input_mask: npt.NDArray[np.int32]  # added for each expert of the mask, (Nr, H)
@@ -108,7 +111,7 @@ class IndexModelTensors:
     context_weight: npt.NDArray[np.int8]  # (A + R, E + 2 H)
     context_bias: npt.NDArray[np.int32]  # (A + R,)
     context_mask: npt.NDArray[np.int32]  # (Nr, A + R)
-    head_weight: npt.NDArray[np.int8]  # (A + R, 2 E)
+    head_weight: npt.NDArray[np.int8]  # (A + R, 3 E)
     head_bias: npt.NDArray[np.int32]  # (C, A + R)
     feature_weight: npt.NDArray[np.int8]  # (R, A)
     group_weight: npt.NDArray[np.int8]  # (C, G, R)
@@ -201,6 +204,7 @@ class IndexModelTensors:
             "order": (c, size),
             "embedding": (c, size, e),
             "previous": (c, size, e),
+            "preceding": (c, size, e),
             "input_weight": (h, 2 * e),
             "input_bias": (h,),
             "input_mask": (experts, h),
@@ -211,7 +215,7 @@ class IndexModelTensors:
             "context_weight": (head, e + 2 * h),
             "context_bias": (head,),
             "context_mask": (experts, head),
-            "head_weight": (head, 2 * e),
+            "head_weight": (head, 3 * e),
             "head_bias": (c, head),
             "feature_weight": (features, hidden),
             "group_weight": (c, groups, features),
@@ -232,7 +236,10 @@ class IndexModelTensors:
             raise WeightsError(f"index model: {c} codebooks of {size} indices in {groups} groups do not fit")
         if (np.sort(self.order, axis=1) != np.arange(size)).any():
             raise WeightsError("index model: the order of a codebook is not a permutation")
-        masks = {name: np.abs(getattr(self, name).astype(np.int64)).sum(0) for name in ("input_mask", "context_mask")}
+        masks = {
+            name: np.abs(getattr(self, name).astype(np.int64)).sum(0)
+            for name in ("input_mask", "context_mask")
+        }
         head_bound = _bound(self.context_weight, self.context_bias) + masks["context_mask"]
         head_bound = head_bound + _bound(self.head_weight, self.head_bias).max(0)
         head_bound[hidden:] += _bound(self.feature_weight, np.zeros(features, np.int32))
@@ -246,7 +253,9 @@ class IndexModelTensors:
         }
         for name, bound in bounds.items():
             if bound.max() >= ROOM:
-                raise WeightsError(f"index model: sums of layer {name} can reach {bound.max()}, {ROOM} or more")
+                raise WeightsError(
+                    f"index model: sums of layer {name} can reach {bound.max()}, {ROOM} or more"
+                )
 
 
 def _bound(weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int32]) -> Integers:
@@ -321,17 +330,28 @@ class IndexModel:
         gate_rounding = np.concatenate([np.full(h, half_gate), np.full(h, rounding)])
         e = tensors.embedding.shape[-1]
         # by codebook * K + place
-        self.embedding, self.previous = (load(x).reshape(-1, e) for x in (tensors.embedding, tensors.previous))
+        self.embedding, self.previous, self.preceding = (
+            load(x).reshape(-1, e) for x in (tensors.embedding, tensors.previous, tensors.preceding)
+        )
         self.input_weight = load(tensors.input_weight)
         self.input_bias, self.input_mask = load(tensors.input_bias + rounding), tensors.input_mask
-        self.gate1_weight, self.gate1_bias = load(tensors.gate1_weight), load(tensors.gate1_bias + gate_rounding)
-        self.gate2_weight, self.gate2_bias = load(tensors.gate2_weight), load(tensors.gate2_bias + gate_rounding)
+        self.gate1_weight, self.gate1_bias = (
+            load(tensors.gate1_weight),
+            load(tensors.gate1_bias + gate_rounding),
+        )
+        self.gate2_weight, self.gate2_bias = (
+            load(tensors.gate2_weight),
+            load(tensors.gate2_bias + gate_rounding),
+        )
         self.context_weight = load(tensors.context_weight)
         self.context_bias, self.context_mask = load(tensors.context_bias + rounding), tensors.context_mask
         self.head_weight, self.head_bias = load(tensors.head_weight), load(tensors.head_bias)
         self.feature_weight = load(tensors.feature_weight)
         logit_rounding = 1 << (LOGIT_SHIFT - 1)
-        self.group_weight, self.group_bias = load(tensors.group_weight), load(tensors.group_bias + logit_rounding)
+        self.group_weight, self.group_bias = (
+            load(tensors.group_weight),
+            load(tensors.group_bias + logit_rounding),
+        )
         c, g, m = tensors.codebooks, tensors.groups, tensors.members
         self.member_weight = tensors.member_weight.reshape(c * g, m, -1)
         self.member_bias = load(tensors.member_bias + logit_rounding).reshape(c * g, m)
@@ -379,7 +399,7 @@ class IndexModel:
         return acc
 
     def features(self, context: Numbers, local: Numbers, head_bias: Numbers) -> Numbers:
-        """Features of the next index, (n, A + R), (n, 2 E) and (n, A + R) -> (n, R)."""
+        """Features of the next index, (n, A + R), (n, 3 E) and (n, A + R) -> (n, R)."""
         acc = self.arithmetic.product(local, self.head_weight)
         acc += context
         acc += head_bias
@@ -429,7 +449,7 @@ class IndexModel:
         for c, lanes in enumerate(used.T):
             vectors[lanes] += self.embedding[places_of_all[lanes, c]]
         context = self._contexts(masks, self.vector(vectors))
-        sums = np.zeros_like(vectors)
+        sums, preceding = np.zeros_like(vectors), np.zeros_like(vectors)
         starts, widths = np.zeros_like(places), np.ones_like(places)
         for c, lanes in enumerate(used.T):
             if not lanes.any():
@@ -437,7 +457,7 @@ class IndexModel:
             at = places_of_all[lanes, c]  # (m, T)
             previous = np.zeros((*at.shape, vectors.shape[-1]), dtype)
             previous[:, 1:] = self.previous[at[:, :-1]]
-            local = np.concatenate([self.vector(sums[lanes]), previous], 2)
+            local = np.concatenate([self.vector(sums[lanes]), previous, preceding[lanes]], 2)
             rows = at.size
             features = self.features(
                 context[lanes].reshape(rows, -1), local.reshape(rows, -1), self.head_bias[c]
@@ -445,6 +465,7 @@ class IndexModel:
             found = self._intervals_of_codebook(c, features, places[lanes, c].ravel())
             starts[lanes, c], widths[lanes, c] = found[0].reshape(at.shape), found[1].reshape(at.shape)
             sums[lanes] += self.embedding[at]
+            preceding[lanes] = self.preceding[at]
         return starts, widths
 
     def _contexts(self, masks: Masks, vectors: Numbers) -> Numbers:
@@ -526,6 +547,7 @@ class IndexContext:
         self._rows = np.arange(lanes)
         self._first, self._second = np.zeros((lanes, h), dtype), np.zeros((lanes, h), dtype)
         self._sum = np.zeros((lanes, e), dtype)  # of the embeddings of the frame so far
+        self._preceding = np.zeros((lanes, e), dtype)  # embedding of the index just before in the frame
         self._before = np.zeros((lanes, e), dtype)  # vector of the frame before
         self._previous = np.zeros((lanes * tensors.codebooks, e), dtype)  # by lane * C + codebook
         self._context = np.zeros((0, 0), dtype)
@@ -539,7 +561,7 @@ class IndexContext:
         """Begin the next frame, the first one included."""
         model = self.model
         earlier, self._before = self._before, model.vector(self._sum)
-        self._sum = np.zeros_like(self._before)
+        self._sum, self._preceding = np.zeros_like(self._before), np.zeros_like(self._before)
         x = model.input(self._before, earlier, self._input_bias)
         self._first = model.step(self._first, *model.gates(x, model.gate1_weight, model.gate1_bias))
         first = model.output(self._first)
@@ -557,7 +579,8 @@ class IndexContext:
         model = self.model
         self._lanes, self._codebooks = lanes, codebooks
         self._entries = self._rows[lanes] * model.tensors.codebooks + codebooks
-        local = np.concatenate([model.vector(self._sum[lanes]), self._previous.take(self._entries, 0)], 1)
+        previous = self._previous.take(self._entries, 0)
+        local = np.concatenate([model.vector(self._sum[lanes]), previous, self._preceding[lanes]], 1)
         self._features = model.features(self._context[lanes], local, model.head_bias.take(codebooks, 0))
 
     def group_frequencies(self) -> Integers:
@@ -600,3 +623,4 @@ class IndexContext:
         rows = self._codebooks * model.tensors.size + places
         self._sum[self._lanes] += model.embedding.take(rows, 0)
         self._previous[self._entries] = model.previous.take(rows, 0)
+        self._preceding[self._lanes] = model.preceding.take(rows, 0)

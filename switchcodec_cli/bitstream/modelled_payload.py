@@ -115,9 +115,7 @@ def decode_blocks(
             places = groups * tensors.members + members
             context.update(places)
             indices[lanes, s, t] = tensors.order[codebooks[s], places]
-    return DecodedBlocks(
-        [indices[i, : depths[i], : lengths[i]] for i in range(len(books))], decoder.finish()
-    )
+    return DecodedBlocks([indices[i, : depths[i], : lengths[i]] for i in range(len(books))], decoder.finish())
 
 
 def _lanes(chosen: Masks) -> Lanes:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from ..model.codec_model import CodecModel
@@ -55,10 +56,26 @@ class IndexModelConfig:
         return self.size // self.groups
 
 
-def _round(x: Tensor, bits: int) -> Tensor:
-    """Round to multiples of 2^-bits, halves up; the gradient is that of the identity."""
-    scale = 2.0**bits
-    return x + ((x * scale + 0.5).floor() / scale - x).detach()
+class _Quantize(torch.autograd.Function):
+    """Clamp and round to multiples of 2^-bits, halves up; the gradient is that of the clamp."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, low: float, high: float, bits: int) -> Tensor:
+        ctx.save_for_backward((x >= low) & (x <= high))
+        return x.clamp(low, high).mul_(2.0**bits).add_(0.5).floor_().mul_(2.0**-bits)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None, None
+
+
+def _limit(x: Tensor, low: float, high: float, bits: int, rounding: bool) -> Tensor:
+    """Clamp, and round to multiples of 2^-bits if asked to."""
+    if not rounding:
+        return F.hardtanh(x, low, high)
+    limited: Tensor = _Quantize.apply(x, low, high, bits)
+    return limited
 
 
 class IndexNetwork(nn.Module):
@@ -79,13 +96,14 @@ class IndexNetwork(nn.Module):
 
         self.embedding = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
         self.previous = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
+        self.preceding = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
         self.input_weight, self.input_bias = matrix(h, 2 * e, 1.4), zeros(h)
         self.input_mask = zeros(config.experts, h)
         self.gate1_weight, self.gate1_bias = matrix(2 * h, h), zeros(2 * h)
         self.gate2_weight, self.gate2_bias = matrix(2 * h, 2 * h), zeros(2 * h)
         self.context_weight, self.context_bias = matrix(head, e + 2 * h), zeros(head)
         self.context_mask = zeros(config.experts, head)
-        self.head_weight, self.head_bias = matrix(head, 2 * e), zeros(c, head)
+        self.head_weight, self.head_bias = matrix(head, 3 * e), zeros(c, head)
         self.feature_weight = matrix(config.features, config.hidden)
         self.group_weight = nn.Parameter(torch.randn(c, config.groups, config.features) * 0.02)
         self.group_bias = zeros(c, config.groups)
@@ -95,19 +113,16 @@ class IndexNetwork(nn.Module):
     def weight(self, name: str) -> Tensor:
         """A weight matrix or table, clamped and, in simulation, rounded."""
         value: Tensor = getattr(self, name)
-        value = F.hardtanh(value, -WEIGHT_LIMIT, WEIGHT_LIMIT)
-        return _round(value, WEIGHT_BITS) if self.quantized else value
+        return _limit(value, -WEIGHT_LIMIT, WEIGHT_LIMIT, WEIGHT_BITS, self.quantized)
 
     def table(self, name: str) -> Tensor:
         """An embedding table in the units of activations."""
         value: Tensor = getattr(self, name)
-        value = F.hardtanh(value, -LIMIT, LIMIT)
-        return _round(value, ACTIVATION_BITS) if self.quantized else value
+        return _limit(value, -LIMIT, LIMIT, ACTIVATION_BITS, self.quantized)
 
     def activation(self, x: Tensor, low: float = -LIMIT) -> Tensor:
         """Clamp and round."""
-        x = F.hardtanh(x, low, LIMIT)
-        return _round(x, ACTIVATION_BITS) if self.quantized else x
+        return _limit(x, low, LIMIT, ACTIVATION_BITS, self.quantized)
 
     def recurrence(self, x: Tensor, name: str) -> Tensor:
         """A gated recurrence whose gate and candidate depend on the input only, (N, T, .) -> (N, T, H).
@@ -116,9 +131,7 @@ class IndexNetwork(nn.Module):
         """
         acc = F.linear(x, self.weight(f"{name}_weight")).float() + getattr(self, f"{name}_bias")
         gate, candidate = acc.chunk(2, -1)
-        gate = F.hardtanh(gate + 0.5, 0.0, 1.0)
-        if self.quantized:
-            gate = _round(gate, 7)
+        gate = _limit(gate + 0.5, 0.0, 1.0, 7, self.quantized)
         candidate = self.activation(candidate)
         gain, kept = gate * candidate, 1 - gate
         state, states = gain[:, 0], [gain[:, 0]]
@@ -160,7 +173,9 @@ class IndexNetwork(nn.Module):
         chosen = flat[window, book]  # (P, T)
         last = F.embedding(F.pad(chosen, (1, 0))[:, :-1], self.table("previous").flatten(0, 1))
         last = torch.cat([torch.zeros_like(last[:, :1]), last[:, 1:]], 1)
-        local = torch.cat([self.activation(partial[window, book]), last], -1)
+        just = F.embedding(F.pad(chosen, (0, 0, 1, 0))[:-1], self.table("preceding").flatten(0, 1))
+        just = just * (book > 0)[:, None, None]
+        local = torch.cat([self.activation(partial[window, book]), last, just], -1)
         acc = F.linear(local, self.weight("head_weight"))
         # a product with one-hot rows gathers, and its gradient is a product too
         rows = F.one_hot(window, n).to(acc.dtype) @ context.to(acc.dtype).flatten(1)
@@ -180,7 +195,9 @@ class IndexNetwork(nn.Module):
         by_book = torch.bincount(group // config.groups, minlength=config.codebooks).tolist()
         weight, bias = self.weight("group_weight"), self.group_bias
         logits = [
-            F.linear(part, weight[c]).float() + bias[c] for c, part in enumerate(x.split(by_book)) if len(part)
+            F.linear(part, weight[c]).float() + bias[c]
+            for c, part in enumerate(x.split(by_book))
+            if len(part)
         ]
         group_nll = F.cross_entropy(
             torch.cat(logits) * (LOGIT_GAIN * math.log(2)), group % config.groups, reduction="none"
@@ -245,7 +262,8 @@ def initial_network(
     used = torch.from_numpy(sample.masks).float()
     used = F.pad(used, (1, 0), value=1.0).repeat_interleave(c // (config.experts + 1), 1)
     latents = sum(
-        (F.embedding(indices[:, i], books[i]) * used[:, i, None, None] for i in range(c)), start=torch.zeros(())
+        (F.embedding(indices[:, i], books[i]) * used[:, i, None, None] for i in range(c)),
+        start=torch.zeros(()),
     ).flatten(0, 1)  # (N * T, D)
     mean = latents.mean(0)
     axes = torch.linalg.svd((books.flatten(0, 1)), full_matrices=False).Vh[: config.embedding]
@@ -258,6 +276,7 @@ def initial_network(
     centred[0] -= (mean @ axes.T) / spread  # the first codebook holds the mean
     network.embedding[..., :e] = 0.5 * centred
     network.previous[..., :e] = 0.5 * centred / centred.std((1, 2), keepdim=True).clamp(min=0.1)
+    network.preceding.copy_(network.previous)
     whitened = centred - centred.mean(1, keepdim=True)
     whitened = whitened / whitened.std(1, keepdim=True).clamp(min=1e-3)
     network.member_weight[..., :e] += 0.1 * whitened
@@ -288,11 +307,13 @@ class TrainingOptions:
 
 
 def batches(windows: CodedWindows, size: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Numbers of windows, epoch after epoch."""
+    """Numbers of random windows; those with few experts come more often, as they do in use."""
     generator = np.random.default_rng(seed)
+    chances = 1.0 / (2 + windows.masks.sum(1))
+    chances /= chances.sum()
     while True:
-        order = generator.permutation(len(windows))
-        yield from (order[i : i + size] for i in range(0, len(order) - size + 1, size))
+        chosen = generator.choice(len(windows), size * 1000, p=chances)
+        yield from chosen.reshape(-1, size)
 
 
 def train(
@@ -318,7 +339,9 @@ def train(
         done = (time.monotonic() - start) / 60 / options.minutes
         if done >= 1:
             break
-        rate = min(1.0, (step + 1) / 100) * max(0.02, min(1.0, (1 - done) / (1 - options.decay_from)))
+        rate = min(1.0, (step + 1) / 100) * max(
+            0.02, min(1.0, (1 - done) / max(1e-3, 1 - options.decay_from))
+        )
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * rate
         network.quantized = done >= options.quantized_from
@@ -338,7 +361,7 @@ def train(
                 f"{step * options.batch / len(windows):.2f} epochs"
             )
             mean, count = 0.0, 0
-            if checkpoint is not None and step % 500 == 0:
+            if checkpoint is not None and step % 300 == 0:
                 torch.save(network.state_dict(), checkpoint)
     network.quantized = True
     network.eval()
@@ -355,7 +378,7 @@ def export(network: IndexNetwork, order: npt.NDArray[np.int64]) -> IndexModelTen
     for name, value in network.named_parameters():
         if name.endswith("_weight"):
             scaled = value.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) * 2**WEIGHT_BITS
-        elif name in ("embedding", "previous"):
+        elif name in ("embedding", "previous", "preceding"):
             scaled = value.clamp(-LIMIT, LIMIT) * 2**ACTIVATION_BITS
         else:
             arrays[name] = (value.double() * 2**BIAS_BITS).round().to(torch.int32).numpy()
