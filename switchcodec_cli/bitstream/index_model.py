@@ -1,9 +1,9 @@
 """The index model: frequencies of the next codebook index of a block, in integers throughout.
 
 The model reads the frames so far of the same block and the indices so far of the frame. A codebook of K
-indices is divided into G groups of M = K / G members; an *order* maps each index to its place, place = group *
-M + member, and the model speaks of places only. Coding an index takes the frequencies of the groups, then
-those of the members of its group. Together they give each index a frequency of at least 1 out of 2^16.
+indices is divided into G groups of M = K / G members; an *order* maps each index to its place, which is
+group * M + member, and the model works with places only. Coding an index takes the frequencies of the groups,
+then those of the members of its group. Together they give each index a frequency of at least 1 out of 2^16.
 
 Every operation is exact in integers, and also in float32: a sum of products stays below 2^24 (see
 `IndexModelTensors.check`), shifts are multiplications by powers of two and rounding down. `Arithmetic` does
@@ -83,7 +83,7 @@ def frequencies(logits: Integers, least: int, total: Integers | int) -> Integers
     weights = POWERS.take(distance, mode="clip")
     shared = np.asarray(total) - least * logits.shape[1]
     # weights * shared < 2^15 * 2^16 = 2^31
-    result = weights * shared[..., None] // weights.sum(1, keepdims=True)
+    result: Integers = weights * shared[..., None] // weights.sum(1, keepdims=True)
     result += least
     result[rows, greatest] += total - result.sum(1)
     return result
@@ -190,8 +190,8 @@ class IndexModelTensors:
         """Check types, shapes and the bounds that make every operation exact.
 
         Inputs of products are at most 127 in magnitude, so a sum of products is at most 127 * sum |w|; with
-        its biases it must stay below 2^24 - 2^13. Everything else stays far below: gate * difference of states is at
-        most 128 * 2 * 127 * 64 < 2^21.
+        its biases it must stay below 2^24 - 2^13. Everything else stays far below: the product of a gate and
+        a difference of states is at most 128 * 2 * 127 * 64 < 2^21, a sum of embeddings 127 * C.
 
         Raises:
             WeightsError: A check failed.
@@ -266,7 +266,8 @@ def _bound(weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int32]) -> Integer
 
 def _sum_before(frequencies: Integers, symbols: Integers) -> Integers:
     """Sums of the frequencies before symbols, (n, .) and (n,) -> (n,)."""
-    return (frequencies * (np.arange(frequencies.shape[1]) < symbols[:, None])).sum(1)
+    total: Integers = (frequencies * (np.arange(frequencies.shape[1]) < symbols[:, None])).sum(1)
+    return total
 
 
 class Arithmetic:
@@ -439,7 +440,7 @@ class IndexModel:
             places: Of all codebooks; those that a block does not use are ignored. # (n, C, T)
 
         Returns:
-            The starts and the frequencies of the indices; those of unused codebooks are meaningless. # (n, C, T)
+            The starts and the frequencies of the indices, meaningless for unused codebooks. # (n, C, T)
         """
         tensors, dtype = self.tensors, self.arithmetic.dtype
         n, _, t = places.shape
@@ -529,9 +530,9 @@ class IndexModel:
 class IndexContext:
     """What the model knows of some lanes: a block each, all at the same frame.
 
-    Call `next_frame` once for each frame; then for each of the frame's indices `predict`, `group_frequencies`,
-    `member_frequencies` and `update`. Calls name the lanes that they are for, so that blocks may differ in
-    codebooks and frames.
+    Call `next_frame` once for each frame; then for each of the frame's indices `predict`,
+    `group_frequencies`, `member_frequencies` and `update`. Calls name the lanes that they are for, so that
+    blocks may differ in codebooks and frames.
 
     Args:
         model: The model.

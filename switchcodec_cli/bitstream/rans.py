@@ -1,11 +1,13 @@
 """Range asymmetric numeral systems (rANS; Duda 2013) over many lanes at once.
 
-A lane is the coder of one coded block. Its state is an integer x, 2^16 <= x < 2^32; frequencies have a total of
-2^16; words of 16 bits move between the state and the lane's bytes. A symbol with the frequency f and the sum
-of the frequencies before it, c, changes the state
+A lane is the coder of one coded block. Its state is an integer x, 2^16 <= x < 2^32; frequencies have a total
+of 2^16; words of 16 bits move between the state and the lane's bytes. A symbol with the frequency f and the
+sum of the frequencies before it, c, changes the state
 
-    in the encoder  x -> (x div f) * 2^16 + c + x mod f,  after the low word of x was written if x >= f * 2^16,
-    in the decoder  x -> f * (x div 2^16) + x mod 2^16 - c,  after which a word is read if x < 2^16.
+    in the encoder  x -> (x div f) * 2^16 + c + x mod f,
+                    after the low word of x was written and x shifted right by 16 bits if x >= f * 2^16;
+    in the decoder  x -> f * (x div 2^16) + x mod 2^16 - c,
+                    after which x is shifted left and a word is read if x < 2^16.
 
 The encoder works from the last symbol to the first. It begins at x = 2^16, where the decoder must end.
 """

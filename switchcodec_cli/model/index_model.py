@@ -1,8 +1,8 @@
 """The index model with matrix products by PyTorch, checked against integers before use.
 
-All sums are integers below 2^24, which float32 holds exactly, so a product is exact in any order of summation,
-with fused multiply-adds, and with operands rounded to bfloat16 or TF32, which hold integers up to 127. The
-result must be accumulated and returned in float32: a known-answer test makes sure of it.
+All sums are integers below 2^24, which float32 holds exactly, so a product is exact in any order of
+summation, with fused multiply-adds, and with operands rounded to bfloat16 or TF32, which hold integers up to
+127. The result must be accumulated and returned in float32: a known-answer test makes sure of it.
 """
 
 from __future__ import annotations

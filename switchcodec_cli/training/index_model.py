@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
-from ..model.codec_model import CodecModel
 from ..bitstream.index_model import IndexModelTensors
+from ..model.codec_model import CodecModel
 from .index_data import CodedWindows
 
 WEIGHT_BITS = 7
@@ -60,21 +60,20 @@ class _Quantize(torch.autograd.Function):
     """Clamp and round to multiples of 2^-bits, halves up; the gradient is that of the clamp."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, low: float, high: float, bits: int) -> Tensor:
-        ctx.save_for_backward((x >= low) & (x <= high))
+    def forward(ctx: Any, x: Tensor, low: float, high: float, bits: int) -> Tensor:
+        ctx.inside = (x >= low) & (x <= high)
         return x.clamp(low, high).mul_(2.0**bits).add_(0.5).floor_().mul_(2.0**-bits)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (inside,) = ctx.saved_tensors
-        return gradient * inside, None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradient * ctx.inside, None, None, None
 
 
 def _limit(x: Tensor, low: float, high: float, bits: int, rounding: bool) -> Tensor:
     """Clamp, and round to multiples of 2^-bits if asked to."""
     if not rounding:
         return F.hardtanh(x, low, high)
-    limited: Tensor = _Quantize.apply(x, low, high, bits)
+    limited: Tensor = _Quantize.apply(x, low, high, bits)  # type: ignore[no-untyped-call]  # torch's
     return limited
 
 
@@ -97,13 +96,13 @@ class IndexNetwork(nn.Module):
         self.embedding = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
         self.previous = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
         self.preceding = nn.Parameter(torch.randn(c, config.size, e) * 0.1)
-        self.input_weight, self.input_bias = matrix(h, 2 * e, 1.4), zeros(h)
+        self.input_weight, self.input_bias = matrix(h, 2 * e, 1.8), zeros(h)
         self.input_mask = zeros(config.experts, h)
-        self.gate1_weight, self.gate1_bias = matrix(2 * h, h), zeros(2 * h)
-        self.gate2_weight, self.gate2_bias = matrix(2 * h, 2 * h), zeros(2 * h)
-        self.context_weight, self.context_bias = matrix(head, e + 2 * h), zeros(head)
+        self.gate1_weight, self.gate1_bias = matrix(2 * h, h, 1.5), zeros(2 * h)
+        self.gate2_weight, self.gate2_bias = matrix(2 * h, 2 * h, 1.5), zeros(2 * h)
+        self.context_weight, self.context_bias = matrix(head, e + 2 * h, 1.5), zeros(head)
         self.context_mask = zeros(config.experts, head)
-        self.head_weight, self.head_bias = matrix(head, 3 * e), zeros(c, head)
+        self.head_weight, self.head_bias = matrix(head, 3 * e, 1.2), zeros(c, head)
         self.feature_weight = matrix(config.features, config.hidden)
         self.group_weight = nn.Parameter(torch.randn(c, config.groups, config.features) * 0.02)
         self.group_bias = zeros(c, config.groups)
@@ -231,7 +230,7 @@ def group_codewords(codewords: Tensor, groups: int) -> Tensor:
     """
     parts = [torch.arange(len(codewords))]
     while len(parts) < groups:
-        halves = []
+        halves: list[Tensor] = []
         for part in parts:
             points = codewords[part] - codewords[part].mean(0)
             axis = torch.linalg.svd(points, full_matrices=False).Vh[0]
@@ -301,7 +300,7 @@ class TrainingOptions:
 
     minutes: float = 25.0
     batch: int = 32  # windows
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     quantized_from: float = 0.5  # share of the time after which rounding is simulated
     decay_from: float = 0.3
 
@@ -316,6 +315,31 @@ def batches(windows: CodedWindows, size: int, seed: int) -> Iterator[npt.NDArray
         yield from chosen.reshape(-1, size)
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with a learning rate of their own, as a share of that of the matrices."""
+
+    parameters: list[nn.Parameter]
+    share: float
+    decay: float = 0.0
+
+
+def parameter_groups(network: IndexNetwork) -> list[ParameterGroup]:
+    """Parameters by kind.
+
+    The last layers are scaled by LOGIT_GAIN, and a row of theirs has a gradient only where its index occurs,
+    so they take small steps.
+    """
+    last = ("group_weight", "group_bias", "member_weight", "member_bias")
+    tables = ("embedding", "previous", "preceding")
+    named = dict(network.named_parameters())
+    return [
+        ParameterGroup([p for name, p in named.items() if name not in last + tables], 1.0, 0.01),
+        ParameterGroup([named[name] for name in tables], 0.5),
+        ParameterGroup([named[name] for name in last], 0.2),
+    ]
+
+
 def train(
     network: IndexNetwork,
     windows: CodedWindows,
@@ -325,12 +349,12 @@ def train(
     checkpoint: Path | None = None,
 ) -> None:
     """Train for a time budget."""
-    decayed = [p for name, p in network.named_parameters() if name.endswith("weight")]
-    others = [p for name, p in network.named_parameters() if not name.endswith("weight")]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
-        options.learning_rate,
-        betas=(0.9, 0.98),
+        [
+            {"params": group.parameters, "lr": 0.0, "share": group.share, "weight_decay": group.decay}
+            for group in parameter_groups(network)
+        ],
+        betas=(0.9, 0.99),
         eps=1e-10,
         fused=True,
     )
@@ -343,7 +367,7 @@ def train(
             0.02, min(1.0, (1 - done) / max(1e-3, 1 - options.decay_from))
         )
         for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * rate
+            group["lr"] = options.learning_rate * rate * group["share"]
         network.quantized = done >= options.quantized_from
         masks = torch.from_numpy(windows.masks[rows]).float()
         indices = torch.from_numpy(reorder(windows.indices[rows], places))

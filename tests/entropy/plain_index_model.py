@@ -1,4 +1,4 @@
-"""The index model and its coder in plain Python: an independent, slow reader written from the specification."""
+"""The index model and its coder in plain Python: a slow reader written from the specification."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class PlainContext:
         self.first, self.second = [0] * width, [0] * width
         self.zero = [0] * self.dimension
         self.sum, self.before, self.preceding = self.zero, self.zero, self.zero
-        self.previous = {c: self.zero for c in self.codebooks}
+        self.previous = dict.fromkeys(self.codebooks, self.zero)
         self.context: list[int] = []
         self.features: list[int] = []
 

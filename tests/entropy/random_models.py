@@ -29,7 +29,7 @@ FULL = Sizes(8, 2, 1024, 32, 32, 192, 256, 128)
 
 
 def random_tensors(sizes: Sizes, seed: int, extreme: bool = False) -> IndexModelTensors:
-    """A random model; an extreme one has weights of the greatest magnitude, and the largest biases allowed."""
+    """A random model; an extreme one has the largest weights and biases that are allowed."""
     random = np.random.default_rng(seed)
     s, c = sizes, (sizes.experts + 1) * sizes.per_quantizer
     head = s.hidden + s.features

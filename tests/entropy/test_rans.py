@@ -39,7 +39,7 @@ def decode(payloads: list[bytes], starts: np.ndarray, frequencies: np.ndarray, c
         decoder.advance(lanes, np.where(inside, offsets, 0), frequencies[step, lanes])
     damage = decoder.finish()
     assert wrong <= set(damage) or wrong
-    return damage if not wrong else {**{lane: "wrong symbol" for lane in wrong}, **damage}
+    return damage if not wrong else {**dict.fromkeys(wrong, "wrong symbol"), **damage}
 
 
 @settings(deadline=None, max_examples=60)
@@ -55,7 +55,7 @@ def test_bytes_over_ideal() -> None:
     payloads = encode(starts, frequencies, np.full(50, 300))
     ideal = (16 - np.log2(frequencies)).sum(0) / 8
     excess = np.array([len(p) for p in payloads]) - ideal
-    assert 0 < excess.min()
+    assert excess.min() > 0
     assert excess.max() < 4
 
 
@@ -107,6 +107,6 @@ def test_random_bytes_decode_in_bounded_state(payloads: list[bytes]) -> None:
     frequencies = np.full(len(payloads), 100)
     for _ in range(100):
         slots = decoder.slots(lanes)
-        assert ((0 <= slots) & (slots < TOTAL)).all()
+        assert ((slots >= 0) & (slots < TOTAL)).all()
         decoder.advance(lanes, slots % 100, frequencies)
     assert set(decoder.finish()) <= set(lanes.tolist())
