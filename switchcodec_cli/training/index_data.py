@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +78,12 @@ def _segments(cache: Path, size: int) -> list[tuple[int, int]]:
 
 
 def extract_indices(
-    model: CodecModel, pool: Path, folder: Path, draws: int = 2, report: Callable[[str], None] = print
+    model: CodecModel,
+    pool: Path,
+    folder: Path,
+    minutes: float = math.inf,
+    draws: int = 2,
+    report: Callable[[str], None] = print,
 ) -> None:
     """Code a training pool with random numbers of experts, into files of `folder` that are not there yet.
 
@@ -84,6 +91,7 @@ def extract_indices(
         model: The codec.
         pool: Folder written by `data.build_pool`.
         folder: Where the files go; they depend on the weights, so use one folder per weights file.
+        minutes: Time after which no further file is begun.
         draws: Times that each window is coded, each with another number of experts.
         report: Called with lines of progress.
     """
@@ -92,14 +100,17 @@ def extract_indices(
     size = model.config.frames_per_window * model.hop
     segments = _segments(pool, size)
     experts = model.config.quantizer.experts
+    begun = time.monotonic()
     for number, start in enumerate(range(0, len(segments), SHARD_SEGMENTS)):
         path = folder / f"indices_{number:04d}.npz"
         if path.exists():
             continue
+        if time.monotonic() - begun > minutes * 60:
+            break
         generator = torch.Generator().manual_seed(number)
         parts = []
-        for begin, length in segments[start : start + SHARD_SEGMENTS]:
-            audio = torch.from_numpy(samples[begin : begin + length].astype(np.float32) / 32768)
+        for position, length in segments[start : start + SHARD_SEGMENTS]:
+            audio = torch.from_numpy(samples[position : position + length].astype(np.float32) / 32768)
             counts = torch.randint(0, experts + 1, (length // size, draws), generator=generator)
             parts.append(code_windows(model, audio, counts))
         windows = concatenate(parts)

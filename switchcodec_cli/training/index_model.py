@@ -1,5 +1,7 @@
 """Training of the index model with simulated quantization, and its export to integer tensors.
 
+    python -m switchcodec_cli.training.index_model WEIGHTS AUDIO_FOLDER OUTPUT --minutes 25
+
 The network below mirrors `bitstream.index_model` operation by operation, in real numbers: an activation is
 its integer divided by 2^ACTIVATION_BITS, a weight its integer divided by 2^WEIGHT_BITS. Rounding is simulated
 with straight-through gradients.
@@ -7,22 +9,27 @@ with straight-through gradients.
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..atomic_io import atomic_output
 from ..bitstream.index_model import IndexModelTensors
 from ..model.codec_model import CodecModel
-from .index_data import CodedWindows
+from ..model.weights import load_weights
+from .data import build_pool, default_cache
+from .index_data import CodedWindows, concatenate, extract_indices, index_files
 
 WEIGHT_BITS = 7
 ACTIVATION_BITS = 6
@@ -30,6 +37,7 @@ BIAS_BITS = WEIGHT_BITS + ACTIVATION_BITS
 LIMIT = 127 / 2**ACTIVATION_BITS
 WEIGHT_LIMIT = 127 / 2**WEIGHT_BITS
 LOGIT_GAIN = 8.0  # bits per unit of the last layer's sums: sums of 2^-13 shifted by 6 are steps of 1/16 bit
+TABLES = ("embedding", "previous", "preceding")
 BLOCK_ROWS = 32  # rows that share a gathered matrix of the last layer
 
 
@@ -132,11 +140,10 @@ class IndexNetwork(nn.Module):
         gate, candidate = acc.chunk(2, -1)
         gate = _limit(gate + 0.5, 0.0, 1.0, 7, self.quantized)
         candidate = self.activation(candidate)
-        gain, kept = gate * candidate, 1 - gate
-        state, states = gain[:, 0], [gain[:, 0]]
-        for t in range(1, x.shape[1]):
-            state = torch.addcmul(gain[:, t], kept[:, t], state)
-            states.append(state)
+        gains, kept = (gate * candidate).unbind(1), (1 - gate).unbind(1)
+        states = [gains[0]]
+        for gain, share in zip(gains[1:], kept[1:], strict=True):
+            states.append(torch.addcmul(gain, share, states[-1]))
         return self.activation(torch.stack(states, 1))
 
     def forward(self, masks: Tensor, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -174,11 +181,12 @@ class IndexNetwork(nn.Module):
         last = torch.cat([torch.zeros_like(last[:, :1]), last[:, 1:]], 1)
         just = F.embedding(F.pad(chosen, (0, 0, 1, 0))[:-1], self.table("preceding").flatten(0, 1))
         just = just * (book > 0)[:, None, None]
-        local = torch.cat([self.activation(partial[window, book]), last, just], -1)
-        acc = F.linear(local, self.weight("head_weight"))
+        which = F.one_hot(book, c).to(last.dtype)[:, None].expand(-1, t, -1)  # the bias of each codebook
+        local = torch.cat([self.activation(partial[window, book]), last, just, which], -1)
+        acc = F.linear(local, torch.cat([self.weight("head_weight"), self.head_bias.mT], 1))
         # a product with one-hot rows gathers, and its gradient is a product too
         rows = F.one_hot(window, n).to(acc.dtype) @ context.to(acc.dtype).flatten(1)
-        acc = acc + rows.view_as(acc) + F.embedding(book, self.head_bias)[:, None].to(acc.dtype)
+        acc = acc + rows.view_as(acc)
         hidden = self.activation(acc[..., : config.hidden], 0.0)
         acc = acc[..., config.hidden :] + F.linear(hidden, self.weight("feature_weight"))
         features = self.activation(acc)  # (P, T, R)
@@ -331,11 +339,10 @@ def parameter_groups(network: IndexNetwork) -> list[ParameterGroup]:
     so they take small steps.
     """
     last = ("group_weight", "group_bias", "member_weight", "member_bias")
-    tables = ("embedding", "previous", "preceding")
     named = dict(network.named_parameters())
     return [
-        ParameterGroup([p for name, p in named.items() if name not in last + tables], 1.0, 0.01),
-        ParameterGroup([named[name] for name in tables], 0.5),
+        ParameterGroup([p for name, p in named.items() if name not in last + TABLES], 1.0, 0.01),
+        ParameterGroup([named[name] for name in TABLES], 0.5),
         ParameterGroup([named[name] for name in last], 0.2),
     ]
 
@@ -400,12 +407,105 @@ def export(network: IndexNetwork, order: npt.NDArray[np.int64]) -> IndexModelTen
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"order": order.astype(np.int32)}
     for name, value in network.named_parameters():
-        if name.endswith("_weight"):
-            scaled = value.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) * 2**WEIGHT_BITS
-        elif name in ("embedding", "previous", "preceding"):
-            scaled = value.clamp(-LIMIT, LIMIT) * 2**ACTIVATION_BITS
+        bits = _fraction_bits(name)
+        scaled = (value.double() * 2**bits + 0.5).floor()
+        if bits == BIAS_BITS:
+            arrays[name] = scaled.to(torch.int32).numpy()
         else:
-            arrays[name] = (value.double() * 2**BIAS_BITS).round().to(torch.int32).numpy()
-            continue
-        arrays[name] = (scaled + 0.5).floor().to(torch.int8).numpy()
+            arrays[name] = scaled.clamp(-127, 127).to(torch.int8).numpy()
     return IndexModelTensors.from_arrays(arrays)
+
+
+@torch.no_grad()
+def restore(tensors: IndexModelTensors) -> IndexNetwork:
+    """The network of exported integers, to go on training."""
+    config = IndexModelConfig(
+        codebooks=tensors.codebooks,
+        size=tensors.size,
+        experts=tensors.experts,
+        embedding=tensors.embedding.shape[-1],
+        width=len(tensors.input_bias),
+        hidden=tensors.hidden,
+        features=len(tensors.feature_weight),
+    )
+    network = IndexNetwork(config)
+    for name, value in network.named_parameters():
+        value.copy_(torch.from_numpy(getattr(tensors, name)) * 2.0 ** -_fraction_bits(name))
+    return network
+
+
+def _fraction_bits(name: str) -> int:
+    """Fractional bits of a parameter's integers."""
+    if name.endswith("_weight"):
+        return WEIGHT_BITS
+    return ACTIVATION_BITS if name in TABLES else BIAS_BITS
+
+
+def save(tensors: IndexModelTensors, path: Path) -> None:
+    """Write the integers to a safetensors file."""
+    arrays = {field.name: getattr(tensors, field.name) for field in fields(tensors)}
+    with atomic_output(path, force=True) as file:
+        file.write(safetensors.numpy.save(arrays))
+
+
+def train_index_model(
+    weights: Path,
+    audio: Path,
+    output: Path,
+    minutes: float,
+    resume: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Code a folder of audio with a codec's weights, train an index model on it and write its integers.
+
+    The audio and its indices are kept in the user's cache folder. Indices of new weights take up to 40 % of
+    the time.
+
+    Args:
+        weights: Of the codec.
+        audio: Folder of audio files.
+        output: The safetensors file to write.
+        minutes: Time for all of it, decoding of audio files excluded.
+        resume: An index model to begin with, for weights whose codebooks are much the same.
+        report: Called with lines of progress.
+    """
+    start = time.monotonic()
+    codec, fingerprint, _ = load_weights(weights)
+    pool = default_cache(audio, codec.config.sample_rate)
+    if not (pool / "pool.json").exists():
+        build_pool(audio, pool, codec.config.sample_rate, report=report)
+        start = time.monotonic()
+    folder = pool / f"indices_{fingerprint.hex()}"
+    extract_indices(codec, pool, folder, minutes * 0.4, report=report)
+    windows = concatenate(list(index_files(folder)))
+    quantizer = codec.config.quantizer
+    config = IndexModelConfig(
+        codebooks=quantizer.codebooks * (quantizer.experts + 1),
+        size=quantizer.codebook_size,
+        experts=quantizer.experts,
+    )
+    if resume is None:
+        sample = CodedWindows(windows.masks[:4000], windows.indices[:4000])
+        network, order = initial_network(codec, config, sample)
+    else:
+        tensors = IndexModelTensors.load(resume)
+        network, order = restore(tensors), tensors.order.astype(np.int64)
+    left = minutes - (time.monotonic() - start) / 60
+    train(network, windows, order.argsort(1), TrainingOptions(minutes=left), report)
+    save(export(network, order), output)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Train an index model.")
+    parser.add_argument("weights", type=Path, help="weights of the codec")
+    parser.add_argument("audio", type=Path, help="folder of audio files")
+    parser.add_argument("output", type=Path, help="safetensors file to write")
+    parser.add_argument("--minutes", type=float, default=25.0)
+    parser.add_argument("--resume", type=Path, help="index model to begin with")
+    options = parser.parse_args()
+    train_index_model(options.weights, options.audio, options.output, options.minutes, options.resume)
+
+
+if __name__ == "__main__":
+    main()
