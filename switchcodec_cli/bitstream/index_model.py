@@ -276,17 +276,21 @@ class Arithmetic:
     dtype: npt.DTypeLike = np.int64
 
     def load(self, tensor: Numbers) -> Numbers:
-        """A tensor in the type of the arithmetic."""
+        """Biases or activations in the type of the arithmetic."""
         return np.ascontiguousarray(tensor.astype(self.dtype))
 
-    def product(self, x: Numbers, weight: Numbers) -> Numbers:
-        """Products with the rows of a weight matrix, (n, columns) x (rows, columns) -> (n, rows)."""
-        result: Numbers = x @ weight.T
+    def load_matrix(self, weight: npt.NDArray[np.int8]) -> Any:
+        """A weight matrix in the form that `product` takes. # (rows, columns)"""
+        return self.load(weight)
+
+    def product(self, x: Numbers, matrix: Any) -> Numbers:
+        """Products of activations with the rows of a loaded matrix, (n, columns) -> (n, rows)."""
+        result: Numbers = x @ matrix.T
         return result
 
-    def products(self, x: Numbers, weights: Numbers) -> Numbers:
-        """Products with a matrix of each lane, (n, columns) x (n, rows, columns) -> (n, rows)."""
-        result: Numbers = np.matmul(weights, x[:, :, None])[:, :, 0]
+    def products(self, x: Numbers, weights: npt.NDArray[np.int8]) -> Numbers:
+        """Products with a matrix of each lane, (n, columns) and (n, rows, columns) -> (n, rows)."""
+        result: Numbers = np.matmul(weights.astype(self.dtype), x[:, :, None])[:, :, 0]
         return result
 
     def shift(self, x: Numbers, bits: int) -> Numbers:
@@ -325,7 +329,7 @@ class IndexModel:
     def __init__(self, tensors: IndexModelTensors, arithmetic: Arithmetic | None = None) -> None:
         self.tensors = tensors
         self.arithmetic = Arithmetic() if arithmetic is None else arithmetic
-        load = self.arithmetic.load
+        load, load_matrix = self.arithmetic.load, self.arithmetic.load_matrix
         rounding = 1 << (ACTIVATION_SHIFT - 1)
         h, half_gate = len(tensors.input_bias), (GATE_ONE // 2 << GATE_SHIFT) + (1 << (GATE_SHIFT - 1))
         gate_rounding = np.concatenate([np.full(h, half_gate), np.full(h, rounding)])
@@ -334,25 +338,22 @@ class IndexModel:
         self.embedding, self.previous, self.preceding = (
             load(x).reshape(-1, e) for x in (tensors.embedding, tensors.previous, tensors.preceding)
         )
-        self.input_weight = load(tensors.input_weight)
+        self.input_weight = load_matrix(tensors.input_weight)
         self.input_bias, self.input_mask = load(tensors.input_bias + rounding), tensors.input_mask
         self.gate1_weight, self.gate1_bias = (
-            load(tensors.gate1_weight),
+            load_matrix(tensors.gate1_weight),
             load(tensors.gate1_bias + gate_rounding),
         )
         self.gate2_weight, self.gate2_bias = (
-            load(tensors.gate2_weight),
+            load_matrix(tensors.gate2_weight),
             load(tensors.gate2_bias + gate_rounding),
         )
-        self.context_weight = load(tensors.context_weight)
+        self.context_weight = load_matrix(tensors.context_weight)
         self.context_bias, self.context_mask = load(tensors.context_bias + rounding), tensors.context_mask
-        self.head_weight, self.head_bias = load(tensors.head_weight), load(tensors.head_bias)
-        self.feature_weight = load(tensors.feature_weight)
+        self.head_weight, self.head_bias = load_matrix(tensors.head_weight), load(tensors.head_bias)
+        self.feature_weight = load_matrix(tensors.feature_weight)
         logit_rounding = 1 << (LOGIT_SHIFT - 1)
-        self.group_weight, self.group_bias = (
-            load(tensors.group_weight),
-            load(tensors.group_bias + logit_rounding),
-        )
+        self.group_weight, self.group_bias = tensors.group_weight, load(tensors.group_bias + logit_rounding)
         c, g, m = tensors.codebooks, tensors.groups, tensors.members
         self.member_weight = tensors.member_weight.reshape(c * g, m, -1)
         self.member_bias = load(tensors.member_bias + logit_rounding).reshape(c * g, m)
@@ -370,7 +371,7 @@ class IndexModel:
         acc = self.arithmetic.product(np.concatenate([before, earlier], 1), self.input_weight)
         return self._activation(acc + mask_bias, 0)
 
-    def gates(self, x: Numbers, weight: Numbers, bias: Numbers) -> tuple[Numbers, Numbers]:
+    def gates(self, x: Numbers, weight: Any, bias: Numbers) -> tuple[Numbers, Numbers]:
         """Gate and candidate of a recurrence, (n, .) -> (n, H) twice."""
         acc = self.arithmetic.product(x, weight)
         acc += bias
@@ -427,8 +428,7 @@ class IndexModel:
         Returns:
             Frequencies. # (n, M)
         """
-        weights = self.member_weight.take(rows, 0).astype(self.arithmetic.dtype)
-        sums = self.arithmetic.products(features, weights)
+        sums = self.arithmetic.products(features, self.member_weight.take(rows, 0))
         sums += self.member_bias.take(rows, 0)
         return frequencies(self._logits(sums), 1, totals)
 
@@ -498,14 +498,15 @@ class IndexModel:
         tensors, arithmetic = self.tensors, self.arithmetic
         group, member = np.divmod(places, tensors.members)
         rows = np.arange(len(places))
-        sums = arithmetic.product(features, self.group_weight[codebook]) + self.group_bias[codebook]
+        group_weight = arithmetic.load_matrix(self.group_weight[codebook])
+        sums = arithmetic.product(features, group_weight) + self.group_bias[codebook]
         of_groups = frequencies(self._logits(sums), tensors.members, TOTAL)
         order = np.argsort(group, kind="stable")
         bounds = np.searchsorted(group[order], np.arange(tensors.groups + 1))
         sums = np.empty((len(places), tensors.members), arithmetic.dtype)
         for g in np.flatnonzero(np.diff(bounds)).tolist():
             chosen, row = order[bounds[g] : bounds[g + 1]], codebook * tensors.groups + g
-            weight = self.member_weight[row].astype(arithmetic.dtype)
+            weight = arithmetic.load_matrix(self.member_weight[row])
             sums[chosen] = arithmetic.product(features[chosen], weight) + self.member_bias[row]
         of_members = frequencies(self._logits(sums), 1, of_groups[rows, group])
         before = _sum_before(of_groups, group) + _sum_before(of_members, member)

@@ -1,17 +1,21 @@
 """The index model with matrix products by PyTorch, checked against integers before use.
 
-All sums are integers below 2^24, which float32 holds exactly, so a product is exact in any order of
-summation, with fused multiply-adds, and with operands rounded to bfloat16 or TF32, which hold integers up to
-127. The result must be accumulated and returned in float32: a known-answer test makes sure of it.
+Products of int8 matrices are exact by nature. So are products in float32: all sums are integers below 2^24,
+which float32 holds exactly, in any order of summation, with fused multiply-adds, and with operands rounded to
+bfloat16 or TF32, which hold integers up to 127. Only their results must stay float32, which a known-answer
+test makes sure of.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ..bitstream.index_model import (
     LIMIT,
@@ -26,14 +30,39 @@ TESTED_ROWS = (1, 2, 3, 8, 43, 64, 300)
 """Numbers of rows of the known-answer test; some libraries choose another algorithm for more than one."""
 
 
-class TorchArithmetic(Float32Arithmetic):
-    """Float32 with matrix products by PyTorch."""
+class Int8Arithmetic(Arithmetic):
+    """Integers, with products of int8 matrices by PyTorch."""
 
-    def product(self, x: Numbers, weight: Numbers) -> Numbers:
-        """Products with the rows of a weight matrix, (n, columns) x (rows, columns) -> (n, rows)."""
-        result = np.empty((len(x), len(weight)), np.float32)
+    dtype = np.int32
+
+    def load_matrix(self, weight: npt.NDArray[np.int8]) -> Tensor:
+        """A weight matrix, transposed. # (columns, rows)"""
+        return torch.from_numpy(np.ascontiguousarray(weight)).mT
+
+    def product(self, x: Numbers, matrix: Tensor) -> Numbers:
+        """Products of activations with the rows of a loaded matrix, (n, columns) -> (n, rows)."""
+        result: Numbers = torch._int_mm(torch.from_numpy(x.astype(np.int8)), matrix).numpy()
+        return result
+
+    def products(self, x: Numbers, weights: npt.NDArray[np.int8]) -> Numbers:
+        """Products with a matrix of each lane, (n, columns) and (n, rows, columns) -> (n, rows)."""
+        result = np.matmul(weights.astype(np.float32), x.astype(np.float32)[:, :, None])
+        sums: Numbers = result[:, :, 0].astype(np.int32)
+        return sums
+
+
+class TorchArithmetic(Float32Arithmetic):
+    """Float32, with products by PyTorch."""
+
+    def load_matrix(self, weight: npt.NDArray[np.int8]) -> Tensor:
+        """A weight matrix, transposed. # (columns, rows)"""
+        return torch.from_numpy(self.load(weight)).mT
+
+    def product(self, x: Numbers, matrix: Tensor) -> Numbers:
+        """Products of activations with the rows of a loaded matrix, (n, columns) -> (n, rows)."""
+        result = np.empty((len(x), matrix.shape[1]), np.float32)
         # autocast does not apply to calls with `out`
-        torch.mm(torch.from_numpy(x), torch.from_numpy(weight).mT, out=torch.from_numpy(result))
+        torch.mm(torch.from_numpy(x), matrix, out=torch.from_numpy(result))
         return result
 
 
@@ -53,25 +82,51 @@ def is_exact(
     generator = np.random.default_rng(0)
     reference = Arithmetic()
     for shape in shapes:
-        weight = generator.choice([-LIMIT, LIMIT - 2, LIMIT], shape)
+        weight = generator.choice(np.array([-LIMIT, LIMIT - 2, LIMIT], np.int8), shape)
         x = generator.choice([-LIMIT, 1, LIMIT - 2, LIMIT], (3, shape[1]))
         x[0], weight[0] = LIMIT, LIMIT
-        expected = reference.product(x, weight)
-        loaded = arithmetic.load(weight)
+        expected = reference.product(x, reference.load_matrix(weight))
+        matrix = arithmetic.load_matrix(weight)
+        few = min(32, shape[0])
         for n in rows:
             pattern = np.arange(n) % len(x)
-            found = arithmetic.product(arithmetic.load(x[pattern]), loaded)
-            if not np.array_equal(found, expected[pattern]):
+            operand = arithmetic.load(x[pattern])
+            if not np.array_equal(arithmetic.product(operand, matrix), expected[pattern]):
                 return False
-            matrices = np.broadcast_to(loaded, (n, *shape))[:, : min(8, shape[0])]
-            found = arithmetic.products(arithmetic.load(x[pattern]), matrices)
-            if not np.array_equal(found, expected[pattern, : min(8, shape[0])]):
+            lanes = min(n, 8)
+            matrices = np.broadcast_to(weight[:few], (lanes, few, shape[1]))
+            if not np.array_equal(
+                arithmetic.products(operand[:lanes], matrices), expected[pattern[:lanes], :few]
+            ):
                 return False
     return True
 
 
+def _available(arithmetic: Arithmetic, shapes: Iterable[tuple[int, int]]) -> bool:
+    """Whether an arithmetic is implemented on this machine, and exact."""
+    try:
+        return is_exact(arithmetic, shapes)
+    except (AttributeError, RuntimeError):  # PyTorch has no such product for this processor
+        return False
+
+
+def _seconds(arithmetic: Arithmetic, shape: tuple[int, int], rows: int) -> float:
+    """Least time of a product."""
+    matrix = arithmetic.load_matrix(np.ones(shape, np.int8))
+    x = arithmetic.load(np.ones((rows, shape[1])))
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        arithmetic.product(x, matrix)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
 def exact_arithmetic(tensors: IndexModelTensors) -> Arithmetic:
-    """The fastest arithmetic that is exact on this machine for the matrices of an index model."""
+    """A fast arithmetic that is exact on this machine for the matrices of an index model.
+
+    Which one is taken does not change any result.
+    """
     matrices = (
         tensors.input_weight,
         tensors.gate1_weight,
@@ -83,10 +138,10 @@ def exact_arithmetic(tensors: IndexModelTensors) -> Arithmetic:
         tensors.member_weight[0, : tensors.members],
     )
     shapes = {matrix.shape for matrix in matrices}
-    for arithmetic in (TorchArithmetic(), Float64Arithmetic()):
-        if is_exact(arithmetic, shapes):
-            return arithmetic
-    return Arithmetic()
+    exact = [a for a in (Int8Arithmetic(), TorchArithmetic()) if _available(a, shapes)]
+    if exact:  # products of int8 are quick on processors with instructions for them, and slow on others
+        return min(exact, key=lambda a: _seconds(a, tensors.gate2_weight.shape, 8))
+    return Float64Arithmetic() if _available(Float64Arithmetic(), shapes) else Arithmetic()
 
 
 def load_index_model(path: Path) -> IndexModel:

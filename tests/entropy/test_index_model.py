@@ -28,12 +28,13 @@ from switchcodec_cli.bitstream.rans import TOTAL
 from switchcodec_cli.errors import WeightsError
 from switchcodec_cli.model.index_model import (
     Float64Arithmetic,
+    Int8Arithmetic,
     TorchArithmetic,
     exact_arithmetic,
     is_exact,
 )
 
-FAST = (Float32Arithmetic(), TorchArithmetic(), Float64Arithmetic())
+FAST = (Float32Arithmetic(), Int8Arithmetic(), TorchArithmetic(), Float64Arithmetic())
 BATCHES = (1, 2, 3, 7, 8, 16, 33, 64, 300)
 
 
@@ -124,7 +125,7 @@ def test_batch_size_threads_and_backends_do_not_matter(extreme: bool) -> None:
         for count, onednn in ((1, True), (2, True), (1, False)):
             torch.set_num_threads(count)
             with torch.backends.mkldnn.flags(enabled=onednn):
-                for arithmetic in (TorchArithmetic(), Float32Arithmetic()):
+                for arithmetic in (Int8Arithmetic(), TorchArithmetic(), Float32Arithmetic()):
                     model = IndexModel(tensors, arithmetic)
                     for batch in BATCHES:
                         found = index_intervals(model, masks[:batch], list(indices[:batch]))
@@ -150,13 +151,12 @@ def test_reduced_precision_of_operands_does_not_matter(precision: str) -> None:
 
 def test_inexact_products_are_found() -> None:
     class Bfloat16Results(TorchArithmetic):
-        def product(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-            result = torch.from_numpy(x).bfloat16() @ torch.from_numpy(weight).bfloat16().mT
-            return result.float().numpy()
+        def product(self, x: np.ndarray, matrix: torch.Tensor) -> np.ndarray:
+            return (torch.from_numpy(x).bfloat16() @ matrix.bfloat16()).float().numpy()
 
     class Bfloat16ResultsOfBatches(TorchArithmetic):
-        def product(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-            exact = super().product(x, weight)
+        def product(self, x: np.ndarray, matrix: torch.Tensor) -> np.ndarray:
+            exact = super().product(x, matrix)
             return exact if len(x) == 1 else torch.from_numpy(exact).bfloat16().float().numpy()
 
     assert not is_exact(Bfloat16Results(), [(32, 128)])
@@ -164,11 +164,19 @@ def test_inexact_products_are_found() -> None:
 
 
 def test_falls_back_to_wider_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(self: Arithmetic, x: np.ndarray, matrix: object) -> np.ndarray:
+        return Arithmetic.product(self, x, matrix) + 1
+
+    def missing(self: Arithmetic, x: np.ndarray, matrix: object) -> np.ndarray:
+        raise RuntimeError("not implemented for this processor")
+
     tensors = random_tensors(TINY, 0)
+    assert type(exact_arithmetic(tensors)) in (Int8Arithmetic, TorchArithmetic)
+    monkeypatch.setattr(Int8Arithmetic, "product", missing)
     assert type(exact_arithmetic(tensors)) is TorchArithmetic
-    monkeypatch.setattr(TorchArithmetic, "product", lambda self, x, weight: (x @ weight.T) + 1)
+    monkeypatch.setattr(TorchArithmetic, "product", missing)
     assert type(exact_arithmetic(tensors)) is Float64Arithmetic
-    monkeypatch.setattr(Float64Arithmetic, "product", lambda self, x, weight: (x @ weight.T) + 1)
+    monkeypatch.setattr(Float64Arithmetic, "product", wrong)
     assert type(exact_arithmetic(tensors)) is Arithmetic
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from switchcodec_cli.bitstream.index_model import Float32Arithmetic, IndexModel
 from switchcodec_cli.bitstream.modelled_payload import decode_blocks, encode_blocks, index_intervals
-from switchcodec_cli.model.index_model import TorchArithmetic, load_index_model
+from switchcodec_cli.model.index_model import Int8Arithmetic, TorchArithmetic, load_index_model
 
 MODEL = IndexModel(random_tensors(TINY, 0), TorchArithmetic())
 
@@ -32,7 +32,7 @@ def test_round_trip(count: int, seed: int, extreme: bool) -> None:
     payloads = encode_blocks(IndexModel(tensors), masks, indices)
     assert payloads == encode_blocks(IndexModel(tensors, TorchArithmetic()), masks, indices)
     frames = [block.shape[1] for block in indices]
-    for arithmetic in (TorchArithmetic(), Float32Arithmetic()):
+    for arithmetic in (Int8Arithmetic(), TorchArithmetic(), Float32Arithmetic()):
         decoded = decode_blocks(IndexModel(tensors, arithmetic), masks, frames, payloads)
         assert decoded.damage == {}
         assert same(decoded.indices, indices)
