@@ -1,7 +1,8 @@
 """Coded indices of blocks: the index model's frequencies and the rANS coder together.
 
-The indices of a block are coded frame by frame, within a frame in the order of their codebooks. Each block
-is coded on its own; blocks advance together as lanes.
+The indices of a block are coded frame by frame, within a frame in the order of their codebooks. The very
+last one is not modelled: it is the tail of the coder. Each block is coded on its own; blocks advance together
+as lanes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .index_model import IndexModel, Integers, Masks
-from .rans import Lanes, RansDecoder, RansEncoder
+from .rans import TOTAL, Lanes, RansDecoder, RansEncoder
 
 ENCODER_LANES = 64  # blocks encoded at once, which bounds the memory
 
@@ -51,11 +52,12 @@ def encode_blocks(model: IndexModel, masks: Masks, indices: Sequence[Integers]) 
 def _encode_lanes(model: IndexModel, masks: Masks, indices: Sequence[Integers]) -> list[bytes]:
     starts, frequencies = index_intervals(model, masks, indices)
     shapes = [block.shape for block in indices]
-    encoder = RansEncoder(len(indices), max(s * t for s, t in shapes))
+    tails = np.array([int(block[-1, -1]) for block in indices]) * (TOTAL // model.tensors.size)
+    encoder = RansEncoder(tails, max(s * t for s, t in shapes))
     codebooks, frames = np.array(shapes).T
     for t in range(int(frames.max()) - 1, -1, -1):
         for s in range(int(codebooks.max()) - 1, -1, -1):
-            lanes = np.flatnonzero((frames > t) & (codebooks > s))
+            lanes = np.flatnonzero((frames > t) & (codebooks - (frames == t + 1) > s))
             encoder.push(lanes, starts[lanes, s, t], frequencies[lanes, s, t])
     return encoder.finish()
 
@@ -64,6 +66,8 @@ def index_intervals(
     model: IndexModel, masks: Masks, indices: Sequence[Integers]
 ) -> tuple[Integers, Integers]:
     """Starts and frequencies of the indices of blocks; an index costs 16 - log2(frequency) bits.
+
+    The last index of a block is included, though it is coded as the tail.
 
     Returns:
         Both for the longest S and T; what a block does not have is 0 and 1. # (n, S, T)
@@ -104,8 +108,9 @@ def decode_blocks(
     decoder, context = RansDecoder(payloads), model.start(masks)
     for t in range(indices.shape[2]):
         context.next_frame()
-        if t == 0 or (lengths == t).any():
-            active = [_lanes((lengths > t) & (depths > s)) for s in range(indices.shape[1])]
+        if t == 0 or ((lengths == t) | (lengths == t + 1)).any():
+            coded = np.where(lengths > t, depths - (lengths == t + 1), 0)
+            active = [_lanes(coded > s) for s in range(coded.max())]
             codebooks = [table[lanes, s] for s, lanes in enumerate(active)]
         for s, lanes in enumerate(active):
             context.predict(lanes, codebooks[s])
@@ -115,7 +120,12 @@ def decode_blocks(
             places = groups * tensors.members + members
             context.update(places)
             indices[lanes, s, t] = tensors.order[codebooks[s], places]
-    return DecodedBlocks([indices[i, : depths[i], : lengths[i]] for i in range(len(books))], decoder.finish())
+    damage, step = decoder.finish(), TOTAL // tensors.size
+    last, rest = np.divmod(decoder.tails(), step)
+    for lane in np.flatnonzero(rest).tolist():
+        damage.setdefault(lane, "the last index is followed by bits that are not zero")
+    indices[np.arange(len(books)), depths - 1, lengths - 1] = np.minimum(last, tensors.size - 1)
+    return DecodedBlocks([indices[i, : depths[i], : lengths[i]] for i in range(len(books))], damage)
 
 
 def _lanes(chosen: Masks) -> Lanes:

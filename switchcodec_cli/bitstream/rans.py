@@ -9,7 +9,8 @@ sum of the frequencies before it, c, changes the state
     in the decoder  x -> f * (x div 2^16) + x mod 2^16 - c,
                     after which x is shifted left and a word is read if x < 2^16.
 
-The encoder works from the last symbol to the first. It begins at x = 2^16, where the decoder must end.
+The encoder works from the last symbol to the first. It begins at 2^16 plus a number below 2^16, the *tail*,
+which the decoder finds in its last state: 16 bits that would otherwise be lost hold data.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ class RansEncoder:
     """Encodes symbols of several lanes, the last symbol of each lane first.
 
     Args:
-        lanes: Number of lanes.
+        tails: Of each lane, in 0 ... 2^16 - 1.
         capacity: Greatest number of symbols of a lane.
     """
 
-    def __init__(self, lanes: int, capacity: int) -> None:
-        self._state = np.full(lanes, LOWEST_STATE, np.int64)
-        self._words = np.zeros((lanes, capacity), "<u2")  # in the order of writing
-        self._count = np.zeros(lanes, np.int64)
+    def __init__(self, tails: Integers, capacity: int) -> None:
+        self._state = LOWEST_STATE + tails
+        self._words = np.zeros((len(tails), capacity), "<u2")  # in the order of writing
+        self._count = np.zeros(len(tails), np.int64)
 
     def push(self, lanes: Integers, starts: Integers, frequencies: Integers) -> None:
         """Encode one symbol of each of some lanes.
@@ -127,15 +128,20 @@ class RansDecoder:
             self._position[lanes] = position + low
         self._state[lanes] = state
 
+    def tails(self) -> Integers:
+        """The tail of each lane, once its last symbol has been decoded; arbitrary in damaged lanes."""
+        return self._state & (TOTAL - 1)
+
     def finish(self) -> dict[int, str]:
         """What is wrong with each damaged lane, once its last symbol has been decoded."""
-        for lane in np.flatnonzero((self._position != self._end) | (self._state != LOWEST_STATE)).tolist():
+        wrong = (self._position != self._end) | (self._state >= 2 * LOWEST_STATE)
+        for lane in np.flatnonzero(wrong).tolist():
             left = int(self._end[lane] - self._position[lane])
             if left < 0:
                 problem = f"the coded indices end {-2 * left} bytes after the payload"
             elif left > 0:
                 problem = f"{2 * left} bytes are left after the last index"
             else:
-                problem = f"the coder ends in state {self._state[lane]}, not in {LOWEST_STATE}"
+                problem = f"the coder ends in state {self._state[lane]}, above {2 * LOWEST_STATE - 1}"
             self._damage.setdefault(lane, problem)
         return self._damage

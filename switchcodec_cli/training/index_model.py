@@ -51,7 +51,7 @@ class IndexModelConfig:
     embedding: int = 32
     width: int = 192  # of the recurrent states
     hidden: int = 256
-    features: int = 128
+    features: int = 192
 
     @property
     def groups(self) -> int:
@@ -254,8 +254,8 @@ def initial_network(
     """A network that begins with the geometry of the codebooks, and the order of the indices.
 
     Embeddings begin as the codewords' leading principal coordinates, each scaled to the spread of the
-    latents; the last layers as the codewords in units of their codebook's spread, and as the logarithms of
-    relative frequencies.
+    latents; the last layers as the terms of a Gaussian in the codewords in units of their codebook's spread,
+    and as the logarithms of relative frequencies.
 
     Returns:
         The network, and for each codebook the index at each place of its groups. # (C, K)
@@ -286,15 +286,36 @@ def initial_network(
     network.preceding.copy_(network.previous)
     whitened = centred - centred.mean(1, keepdim=True)
     whitened = whitened / whitened.std(1, keepdim=True).clamp(min=1e-3)
-    network.member_weight[..., :e] += 0.1 * whitened
-    network.group_weight[..., :e] += 0.1 * whitened.view(c, config.groups, config.members, e).mean(2)
+    geometry = _terms(whitened, config.features)
+    dimensions = geometry.shape[-1]
+    network.member_weight[..., :dimensions] = 0.1 * geometry
+    by_group = geometry.view(c, config.groups, config.members, dimensions).mean(2)
+    network.group_weight[..., :dimensions] = 0.1 * by_group
     for i in range(c):
         rows = indices[used[:, i] > 0, i].flatten()
         frequency = torch.bincount(rows, minlength=size).float() + 0.3
         network.member_bias[i] = (frequency.log2() - frequency.log2().mean()) / LOGIT_GAIN
-        by_group = frequency.view(config.groups, -1).sum(1).log2()
-        network.group_bias[i] = (by_group - by_group.mean()) / LOGIT_GAIN
+        of_groups = frequency.view(config.groups, -1).sum(1).log2()
+        network.group_bias[i] = (of_groups - of_groups.mean()) / LOGIT_GAIN
     return network, order.numpy()
+
+
+def _terms(coordinates: Tensor, limit: int) -> Tensor:
+    """Coordinates, their squares, and products of the first eight: terms of the logarithm of a Gaussian.
+
+    Args:
+        coordinates: Of codewords, each with mean 0 and deviation 1 over a codebook. # (C, K, E)
+        limit: Greatest number of terms.
+
+    Returns:
+        Terms with mean 0. # (C, K, n)
+    """
+    e = coordinates.shape[-1]
+    pairs = torch.combinations(torch.arange(min(8, e)))
+    products = coordinates[..., pairs[:, 0]] * coordinates[..., pairs[:, 1]]
+    squares = coordinates.square() / 2**0.5
+    terms = torch.cat([coordinates, squares, products], -1)[..., :limit]
+    return terms - terms.mean(1, keepdim=True)
 
 
 def reorder(indices: npt.NDArray[np.int16], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

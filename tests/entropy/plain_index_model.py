@@ -190,10 +190,11 @@ class PlainDecoder:
             self.state = (self.state << 16) | int.from_bytes(self.payload[self.at : self.at + 2], "little")
             self.at += 2
 
-    def finish(self) -> None:
-        """Check the end."""
-        if self.at != len(self.payload) or self.state != 1 << 16:
-            raise Damage("the coder does not end in its end state")
+    def tail(self) -> int:
+        """Check the end, and return the tail."""
+        if self.at != len(self.payload) or self.state >= 1 << 17:
+            raise Damage("the coder does not end in an end state")
+        return self.state - (1 << 16)
 
 
 def decode_block(tensors: dict[str, list], mask: list[int], frames: int, payload: bytes) -> list[list[int]]:
@@ -207,9 +208,12 @@ def decode_block(tensors: dict[str, list], mask: list[int], frames: int, payload
     """
     context, decoder = PlainContext(tensors, mask), PlainDecoder(payload)
     indices: list[list[int]] = [[] for _ in context.codebooks]
-    for _ in range(frames):
+    size = len(tensors["order"][0])
+    for frame in range(frames):
         context.next_frame()
         for row, c in zip(indices, context.codebooks, strict=True):
+            if frame == frames - 1 and c == context.codebooks[-1]:
+                break
             context.predict(c)
             of_groups = context.group_frequencies(c)
             group, start = symbol(of_groups, decoder.slot())
@@ -219,5 +223,8 @@ def decode_block(tensors: dict[str, list], mask: list[int], frames: int, payload
             place = group * context.members + member
             context.update(c, place)
             row.append(tensors["order"][c][place])
-    decoder.finish()
+    last, rest = divmod(decoder.tail(), (1 << 16) // size)
+    if rest or last >= size:
+        raise Damage("the last index is followed by bits that are not zero")
+    indices[-1].append(last)
     return indices

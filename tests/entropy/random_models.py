@@ -25,7 +25,7 @@ class Sizes:
 
 
 TINY = Sizes()
-FULL = Sizes(8, 2, 1024, 32, 32, 192, 256, 128)
+FULL = Sizes(8, 2, 1024, 32, 32, 192, 256, 192)
 
 
 def random_tensors(sizes: Sizes, seed: int, extreme: bool = False) -> IndexModelTensors:
