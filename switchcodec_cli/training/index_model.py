@@ -273,9 +273,9 @@ def initial_network(
         start=torch.zeros(()),
     ).flatten(0, 1)  # (N * T, D)
     mean = latents.mean(0)
-    axes = torch.linalg.svd((books.flatten(0, 1)), full_matrices=False).Vh[: config.embedding]
     axes = torch.linalg.eigh((latents - mean).T @ (latents - mean)).eigenvectors.flip(1).T[: config.embedding]
-    spread = ((latents - mean) @ axes.T).std(0) + 1e-6
+    spread = ((latents - mean) @ axes.T).std(0)
+    spread = spread.clamp(min=1e-2 * float(spread.max()))  # latents may lie in fewer dimensions
     coordinates = books @ axes.T / spread  # (C, K, E')
     e = coordinates.shape[-1]
     network = IndexNetwork(config)
@@ -328,10 +328,10 @@ class TrainingOptions:
     """Of a run of `train`."""
 
     minutes: float = 25.0
-    batch: int = 32  # windows
-    learning_rate: float = 1.5e-3
-    quantized_from: float = 0.5  # share of the time after which rounding is simulated
-    decay_from: float = 0.3
+    batch: int = 24  # windows
+    learning_rate: float = 1.5e-3  # of matrices
+    decay_from: float = 0.2  # share of the time after which the learning rate falls linearly
+    quantized_from: float = 0.65  # share of the time after which rounding is simulated
 
 
 def batches(windows: CodedWindows, size: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -374,9 +374,18 @@ def train(
     places: npt.NDArray[np.int64],
     options: TrainingOptions,
     report: Callable[[str], None] = print,
-    checkpoint: Path | None = None,
 ) -> None:
-    """Train for a time budget."""
+    """Train for a time budget.
+
+    Products are calculated in bfloat16, which holds the integers of weights and activations exactly.
+
+    Args:
+        network: Changed in place; in the end it simulates rounding.
+        windows: Of the training set.
+        places: Place of each index in the groups of its codebook. # (C, K)
+        options: The time and the schedule.
+        report: Called with lines of progress.
+    """
     optimizer = torch.optim.AdamW(
         [
             {"params": group.parameters, "lr": 0.0, "share": group.share, "weight_decay": group.decay}
@@ -413,8 +422,6 @@ def train(
                 f"{step * options.batch / len(windows):.2f} epochs"
             )
             mean, count = 0.0, 0
-            if checkpoint is not None and step % 300 == 0:
-                torch.save(network.state_dict(), checkpoint)
     network.quantized = True
     network.eval()
 
