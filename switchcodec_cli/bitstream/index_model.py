@@ -94,7 +94,8 @@ class IndexModelTensors:
     """The integers of an index model. All weights and tables are int8, biases int32.
 
     C codebooks of K indices in the order in which quantizers are applied, Nr experts, E dimensions of an
-    embedding, H of a state, A hidden units, R features, G groups.
+    embedding, H of a state, A hidden units, R features, G groups, and N = max(1, Nr) ranks: the rank of an
+    index is the number of experts that come before its quantizer in the frame.
     """
 
     order: npt.NDArray[np.int32]  # index at each place, (C, K)
@@ -112,12 +113,12 @@ class IndexModelTensors:
     context_bias: npt.NDArray[np.int32]  # (A + R,)
     context_mask: npt.NDArray[np.int32]  # (Nr, A + R)
     head_weight: npt.NDArray[np.int8]  # (A + R, 3 E)
-    head_bias: npt.NDArray[np.int32]  # (C, A + R)
+    head_bias: npt.NDArray[np.int32]  # (C, N, A + R)
     feature_weight: npt.NDArray[np.int8]  # (R, A)
     group_weight: npt.NDArray[np.int8]  # (C, G, R)
-    group_bias: npt.NDArray[np.int32]  # (C, G)
+    group_bias: npt.NDArray[np.int32]  # (C, N, G)
     member_weight: npt.NDArray[np.int8]  # by place, (C, K, R)
-    member_bias: npt.NDArray[np.int32]  # (C, K)
+    member_bias: npt.NDArray[np.int32]  # (C, N, K)
 
     @classmethod
     def load(cls, path: Path) -> IndexModelTensors:
@@ -164,7 +165,12 @@ class IndexModelTensors:
     @property
     def groups(self) -> int:
         """G."""
-        return int(self.group_bias.shape[1])
+        return int(self.group_weight.shape[1])
+
+    @property
+    def ranks(self) -> int:
+        """N."""
+        return max(1, self.experts)
 
     @property
     def members(self) -> int:
@@ -216,12 +222,12 @@ class IndexModelTensors:
             "context_bias": (head,),
             "context_mask": (experts, head),
             "head_weight": (head, 3 * e),
-            "head_bias": (c, head),
+            "head_bias": (c, self.ranks, head),
             "feature_weight": (features, hidden),
             "group_weight": (c, groups, features),
-            "group_bias": (c, groups),
+            "group_bias": (c, self.ranks, groups),
             "member_weight": (c, size, features),
-            "member_bias": (c, size),
+            "member_bias": (c, self.ranks, size),
         }
         for name, shape in shapes.items():
             tensor = getattr(self, name)
@@ -241,15 +247,15 @@ class IndexModelTensors:
             for name in ("input_mask", "context_mask")
         }
         head_bound = _bound(self.context_weight, self.context_bias) + masks["context_mask"]
-        head_bound = head_bound + _bound(self.head_weight, self.head_bias).max(0)
+        head_bound = head_bound + _bound(self.head_weight, self.head_bias).max((0, 1))
         head_bound[hidden:] += _bound(self.feature_weight, np.zeros(features, np.int32))
         bounds = {
             "input": _bound(self.input_weight, self.input_bias) + masks["input_mask"],
             "gate1": _bound(self.gate1_weight, self.gate1_bias),
             "gate2": _bound(self.gate2_weight, self.gate2_bias),
             "head": head_bound,
-            "group": _bound(self.group_weight, self.group_bias),
-            "member": _bound(self.member_weight, self.member_bias),
+            "group": _bound(self.group_weight[:, None], self.group_bias),
+            "member": _bound(self.member_weight[:, None], self.member_bias),
         }
         for name, bound in bounds.items():
             if bound.max() >= ROOM:
@@ -330,6 +336,7 @@ class IndexModel:
         self.tensors = tensors
         self.arithmetic = Arithmetic() if arithmetic is None else arithmetic
         load, load_matrix = self.arithmetic.load, self.arithmetic.load_matrix
+        c, g, m = tensors.codebooks, tensors.groups, tensors.members
         rounding = 1 << (ACTIVATION_SHIFT - 1)
         h, half_gate = len(tensors.input_bias), (GATE_ONE // 2 << GATE_SHIFT) + (1 << (GATE_SHIFT - 1))
         gate_rounding = np.concatenate([np.full(h, half_gate), np.full(h, rounding)])
@@ -350,13 +357,15 @@ class IndexModel:
         )
         self.context_weight = load_matrix(tensors.context_weight)
         self.context_bias, self.context_mask = load(tensors.context_bias + rounding), tensors.context_mask
-        self.head_weight, self.head_bias = load_matrix(tensors.head_weight), load(tensors.head_bias)
+        # biases of the head and of the last layers by codebook * N + rank
+        self.head_weight = load_matrix(tensors.head_weight)
+        self.head_bias = load(tensors.head_bias).reshape(c * tensors.ranks, -1)
         self.feature_weight = load_matrix(tensors.feature_weight)
         logit_rounding = 1 << (LOGIT_SHIFT - 1)
-        self.group_weight, self.group_bias = tensors.group_weight, load(tensors.group_bias + logit_rounding)
-        c, g, m = tensors.codebooks, tensors.groups, tensors.members
+        self.group_weight = tensors.group_weight
+        self.group_bias = load(tensors.group_bias + logit_rounding).reshape(c * tensors.ranks, g)
         self.member_weight = tensors.member_weight.reshape(c * g, m, -1)
-        self.member_bias = load(tensors.member_bias + logit_rounding).reshape(c * g, m)
+        self.member_bias = load(tensors.member_bias + logit_rounding).reshape(c * tensors.ranks * g, m)
 
     def start(self, masks: Masks) -> IndexContext:
         """A context before the first frame.
@@ -411,25 +420,39 @@ class IndexModel:
         sums += acc[:, hidden:]
         return self._activation(sums, -LIMIT)
 
-    def group_frequencies(self, features: Numbers, codebooks: Integers) -> Integers:
-        """Frequencies of groups, at least M each, with a sum of 2^16. # (n, R), (n,) -> (n, G)"""
+    def group_frequencies(self, features: Numbers, codebooks: Integers, biases: Integers) -> Integers:
+        """Frequencies of groups, at least M each, with a sum of 2^16.
+
+        Args:
+            features: # (n, R)
+            codebooks: # (n,)
+            biases: codebook * N + rank. # (n,)
+
+        Returns:
+            Frequencies. # (n, G)
+        """
         sums = self.arithmetic.products(features, self.group_weight.take(codebooks, 0))
-        sums += self.group_bias.take(codebooks, 0)
+        sums += self.group_bias.take(biases, 0)
         return frequencies(self._logits(sums), self.tensors.members, TOTAL)
 
-    def member_frequencies(self, features: Numbers, rows: Integers, totals: Integers) -> Integers:
+    def member_frequencies(
+        self, features: Numbers, codebooks: Integers, biases: Integers, groups: Integers, totals: Integers
+    ) -> Integers:
         """Frequencies of the members of one group for each lane, at least 1 each.
 
         Args:
             features: # (n, R)
-            rows: codebook * G + group. # (n,)
-            totals: The group's frequency, which the members' add up to. # (n,)
+            codebooks: # (n,)
+            biases: codebook * N + rank. # (n,)
+            groups: # (n,)
+            totals: The groups' frequencies, which the members' add up to. # (n,)
 
         Returns:
             Frequencies. # (n, M)
         """
-        sums = self.arithmetic.products(features, self.member_weight.take(rows, 0))
-        sums += self.member_bias.take(rows, 0)
+        count = self.tensors.groups
+        sums = self.arithmetic.products(features, self.member_weight.take(codebooks * count + groups, 0))
+        sums += self.member_bias.take(biases * count + groups, 0)
         return frequencies(self._logits(sums), 1, totals)
 
     def intervals(self, masks: Masks, places: Integers) -> tuple[Integers, Integers]:
@@ -451,6 +474,7 @@ class IndexModel:
             vectors[lanes] += self.embedding[places_of_all[lanes, c]]
         context = self._contexts(masks, self.vector(vectors))
         sums, preceding = np.zeros_like(vectors), np.zeros_like(vectors)
+        per_quantizer = tensors.codebooks // (tensors.experts + 1)
         starts, widths = np.zeros_like(places), np.ones_like(places)
         for c, lanes in enumerate(used.T):
             if not lanes.any():
@@ -460,10 +484,12 @@ class IndexModel:
             previous[:, 1:] = self.previous[at[:, :-1]]
             local = np.concatenate([self.vector(sums[lanes]), previous, preceding[lanes]], 2)
             rows = at.size
+            ranks = masks[lanes, : max(0, c // per_quantizer - 1)].sum(1)
+            biases = np.repeat(c * tensors.ranks + ranks, at.shape[1])
             features = self.features(
-                context[lanes].reshape(rows, -1), local.reshape(rows, -1), self.head_bias[c]
+                context[lanes].reshape(rows, -1), local.reshape(rows, -1), self.head_bias[biases]
             )
-            found = self._intervals_of_codebook(c, features, places[lanes, c].ravel())
+            found = self._intervals_of_codebook(c, biases, features, places[lanes, c].ravel())
             starts[lanes, c], widths[lanes, c] = found[0].reshape(at.shape), found[1].reshape(at.shape)
             sums[lanes] += self.embedding[at]
             preceding[lanes] = self.preceding[at]
@@ -492,14 +518,14 @@ class IndexModel:
         return self.output(states.reshape(-1, states.shape[-1]))
 
     def _intervals_of_codebook(
-        self, codebook: int, features: Numbers, places: Integers
+        self, codebook: int, biases: Integers, features: Numbers, places: Integers
     ) -> tuple[Integers, Integers]:
-        """Starts and frequencies of indices of one codebook, (n, R) and (n,) -> (n,) twice."""
+        """Starts and frequencies of indices of one codebook, (n,), (n, R) and (n,) -> (n,) twice."""
         tensors, arithmetic = self.tensors, self.arithmetic
         group, member = np.divmod(places, tensors.members)
         rows = np.arange(len(places))
         group_weight = arithmetic.load_matrix(self.group_weight[codebook])
-        sums = arithmetic.product(features, group_weight) + self.group_bias[codebook]
+        sums = arithmetic.product(features, group_weight) + self.group_bias[biases]
         of_groups = frequencies(self._logits(sums), tensors.members, TOTAL)
         order = np.argsort(group, kind="stable")
         bounds = np.searchsorted(group[order], np.arange(tensors.groups + 1))
@@ -507,7 +533,8 @@ class IndexModel:
         for g in np.flatnonzero(np.diff(bounds)).tolist():
             chosen, row = order[bounds[g] : bounds[g + 1]], codebook * tensors.groups + g
             weight = arithmetic.load_matrix(self.member_weight[row])
-            sums[chosen] = arithmetic.product(features[chosen], weight) + self.member_bias[row]
+            sums[chosen] = arithmetic.product(features[chosen], weight)
+        sums += self.member_bias[biases * tensors.groups + group]
         of_members = frequencies(self._logits(sums), 1, of_groups[rows, group])
         before = _sum_before(of_groups, group) + _sum_before(of_members, member)
         return before, of_members[rows, member]
@@ -557,6 +584,7 @@ class IndexContext:
         self._features = np.zeros((0, 0), dtype)
         self._lanes: Lanes = slice(0, 0)
         self._codebooks = np.zeros(0, np.int64)
+        self._biases = np.zeros(0, np.int64)  # rows of biases
         self._entries = np.zeros(0, np.int64)  # of `_previous`
 
     def next_frame(self) -> None:
@@ -571,23 +599,25 @@ class IndexContext:
         self._second = model.step(self._second, *model.gates(both, model.gate2_weight, model.gate2_bias))
         self._context = model.context(self._before, first, model.output(self._second), self._context_bias)
 
-    def predict(self, lanes: Lanes, codebooks: Integers) -> None:
+    def predict(self, lanes: Lanes, codebooks: Integers, rank: int) -> None:
         """Calculate the features of the next index of some lanes.
 
         Args:
             lanes: Numbers of the lanes, each at most once. # (n,)
             codebooks: Of the index; they ascend within the frame of a lane. # (n,)
+            rank: Number of experts that come before the quantizers of these codebooks in the frame.
         """
         model = self.model
         self._lanes, self._codebooks = lanes, codebooks
+        self._biases = codebooks * model.tensors.ranks + rank
         self._entries = self._rows[lanes] * model.tensors.codebooks + codebooks
         previous = self._previous.take(self._entries, 0)
         local = np.concatenate([model.vector(self._sum[lanes]), previous, self._preceding[lanes]], 1)
-        self._features = model.features(self._context[lanes], local, model.head_bias.take(codebooks, 0))
+        self._features = model.features(self._context[lanes], local, model.head_bias.take(self._biases, 0))
 
     def group_frequencies(self) -> Integers:
         """Frequencies of the groups of the index predicted last. # (n, G)"""
-        return self.model.group_frequencies(self._features, self._codebooks)
+        return self.model.group_frequencies(self._features, self._codebooks, self._biases)
 
     def member_frequencies(self, groups: Integers, totals: Integers) -> Integers:
         """Frequencies of the members of one group for each lane.
@@ -599,20 +629,20 @@ class IndexContext:
         Returns:
             Frequencies. # (n, M)
         """
-        rows = self._codebooks * self.model.tensors.groups + groups
-        return self.model.member_frequencies(self._features, rows, totals)
+        return self.model.member_frequencies(self._features, self._codebooks, self._biases, groups, totals)
 
-    def frequencies(self, lanes: Lanes, codebooks: Integers) -> Integers:
+    def frequencies(self, lanes: Lanes, codebooks: Integers, rank: int) -> Integers:
         """Frequencies of all indices of one codebook for each of some lanes.
 
         Args:
             lanes: # (n,)
             codebooks: # (n,)
+            rank: As for `predict`.
 
         Returns:
             Frequencies in the order of indices, each at least 1, with a sum of 2^16. # (n, K)
         """
-        self.predict(lanes, codebooks)
+        self.predict(lanes, codebooks, rank)
         totals, tensors = self.group_frequencies(), self.model.tensors
         by_group = [
             self.member_frequencies(np.full(len(codebooks), g), totals[:, g]) for g in range(tensors.groups)

@@ -106,6 +106,7 @@ def decode_blocks(
         table[lane, : len(book)] = book
     indices = np.zeros((*table.shape, lengths.max()), np.int64)
     decoder, context = RansDecoder(payloads), model.start(masks)
+    per_quantizer = tensors.codebooks // (tensors.experts + 1)
     for t in range(indices.shape[2]):
         context.next_frame()
         if t == 0 or ((lengths == t) | (lengths == t + 1)).any():
@@ -113,7 +114,7 @@ def decode_blocks(
             active = [_lanes(coded > s) for s in range(coded.max())]
             codebooks = [table[lanes, s] for s, lanes in enumerate(active)]
         for s, lanes in enumerate(active):
-            context.predict(lanes, codebooks[s])
+            context.predict(lanes, codebooks[s], max(0, s // per_quantizer - 1))
             groups, start, totals = _search(context.group_frequencies(), decoder.slots(lanes))
             members, offsets, frequencies = _search(context.member_frequencies(groups, totals), start)
             decoder.advance(lanes, offsets, frequencies)

@@ -54,6 +54,11 @@ class IndexModelConfig:
     features: int = 192
 
     @property
+    def ranks(self) -> int:
+        """Numbers of experts that can come before a quantizer in a frame."""
+        return max(1, self.experts)
+
+    @property
     def groups(self) -> int:
         """Groups of a codebook; each has size / groups members."""
         return 1 << ((self.size.bit_length()) // 2)
@@ -110,12 +115,12 @@ class IndexNetwork(nn.Module):
         self.gate2_weight, self.gate2_bias = matrix(2 * h, 2 * h, 1.5), zeros(2 * h)
         self.context_weight, self.context_bias = matrix(head, e + 2 * h, 1.5), zeros(head)
         self.context_mask = zeros(config.experts, head)
-        self.head_weight, self.head_bias = matrix(head, 3 * e, 1.2), zeros(c, head)
+        self.head_weight, self.head_bias = matrix(head, 3 * e, 1.2), zeros(c, config.ranks, head)
         self.feature_weight = matrix(config.features, config.hidden)
         self.group_weight = nn.Parameter(torch.randn(c, config.groups, config.features) * 0.02)
-        self.group_bias = zeros(c, config.groups)
+        self.group_bias = zeros(c, config.ranks, config.groups)
         self.member_weight = nn.Parameter(torch.randn(c, config.size, config.features) * 0.02)
-        self.member_bias = zeros(c, config.size)
+        self.member_bias = zeros(c, config.ranks, config.size)
 
     def weight(self, name: str) -> Tensor:
         """A weight matrix or table, clamped and, in simulation, rounded."""
@@ -181,33 +186,34 @@ class IndexNetwork(nn.Module):
         last = torch.cat([torch.zeros_like(last[:, :1]), last[:, 1:]], 1)
         just = F.embedding(F.pad(chosen, (0, 0, 1, 0))[:-1], self.table("preceding").flatten(0, 1))
         just = just * (book > 0)[:, None, None]
-        which = F.one_hot(book, c).to(last.dtype)[:, None].expand(-1, t, -1)  # the bias of each codebook
-        local = torch.cat([self.activation(partial[window, book]), last, just, which], -1)
-        acc = F.linear(local, torch.cat([self.weight("head_weight"), self.head_bias.mT], 1))
+        local = torch.cat([self.activation(partial[window, book]), last, just], -1)
+        acc = F.linear(local, self.weight("head_weight"))
+        before_expert = F.pad(masks.cumsum(1).long(), (2, 0))[:, : config.experts + 1]  # (N, Nr + 1)
+        rank = before_expert[window, book // per_quantizer]
+        bias_row = book * config.ranks + rank  # (P,)
+        acc = acc + F.embedding(bias_row, self.head_bias.flatten(0, 1))[:, None].to(acc.dtype)
         # a product with one-hot rows gathers, and its gradient is a product too
         rows = F.one_hot(window, n).to(acc.dtype) @ context.to(acc.dtype).flatten(1)
         acc = acc + rows.view_as(acc)
         hidden = self.activation(acc[..., : config.hidden], 0.0)
         acc = acc[..., config.hidden :] + F.linear(hidden, self.weight("feature_weight"))
         features = self.activation(acc)  # (P, T, R)
-        return self._bits(features, chosen).view(-1, t), window, book
+        return self._bits(features, chosen, bias_row).view(-1, t), window, book
 
-    def _bits(self, features: Tensor, chosen: Tensor) -> Tensor:
-        """Bits of the chosen indices, (P, T, R) and flat indices (P, T) -> (P * T,)."""
+    def _bits(self, features: Tensor, chosen: Tensor, bias_row: Tensor) -> Tensor:
+        """Bits of the chosen indices, (P, T, R), flat indices (P, T), rows of biases (P,) -> (P * T,)."""
         config = self.config
         rows, order = chosen.flatten().sort()
         x = F.embedding(order, features.flatten(0, 1))
         group, member = rows // config.members, rows % config.members  # over all codebooks
         groups = config.codebooks * config.groups
         by_book = torch.bincount(group // config.groups, minlength=config.codebooks).tolist()
-        weight, bias = self.weight("group_weight"), self.group_bias
-        logits = [
-            F.linear(part, weight[c]).float() + bias[c]
-            for c, part in enumerate(x.split(by_book))
-            if len(part)
-        ]
+        weight = self.weight("group_weight")
+        logits = torch.cat([F.linear(part, weight[c]) for c, part in enumerate(x.split(by_book))]).float()
+        bias_rows = bias_row[order // features.shape[1]]
+        logits = logits + F.embedding(bias_rows, self.group_bias.flatten(0, 1))
         group_nll = F.cross_entropy(
-            torch.cat(logits) * (LOGIT_GAIN * math.log(2)), group % config.groups, reduction="none"
+            logits * (LOGIT_GAIN * math.log(2)), group % config.groups, reduction="none"
         )
         # blocks of rows of one group: row r of a group lies in the group's block r // BLOCK_ROWS
         counts = torch.bincount(group, minlength=groups)
@@ -220,9 +226,10 @@ class IndexNetwork(nn.Module):
         matrices = F.embedding(owner, self.weight("member_weight").view(groups, -1))
         matrices = matrices.view(len(owner), config.members, -1)
         product = torch.bmm(padded.view(len(owner), BLOCK_ROWS, -1), matrices.mT).float()
-        product = product + F.embedding(owner, self.member_bias.view(groups, -1))[:, None]
-        logits_of_members = F.embedding(place, product.flatten(0, 1)) * (LOGIT_GAIN * math.log(2))
-        member_nll = F.cross_entropy(logits_of_members, member, reduction="none")
+        logits = F.embedding(place, product.flatten(0, 1))
+        bias_rows = bias_rows * config.groups + group % config.groups
+        logits = logits + F.embedding(bias_rows, self.member_bias.view(-1, config.members))
+        member_nll = F.cross_entropy(logits * (LOGIT_GAIN * math.log(2)), member, reduction="none")
         return torch.zeros_like(group_nll).index_copy(0, order, (group_nll + member_nll) / math.log(2))
 
 
@@ -291,12 +298,19 @@ def initial_network(
     network.member_weight[..., :dimensions] = 0.1 * geometry
     by_group = geometry.view(c, config.groups, config.members, dimensions).mean(2)
     network.group_weight[..., :dimensions] = 0.1 * by_group
+    per_quantizer = c // (config.experts + 1)
+    ranks = F.pad(used[:, ::per_quantizer].cumsum(1)[:, :-1] - 1, (1, 0)).clamp(min=0)  # (N, Nr + 1)
     for i in range(c):
-        rows = indices[used[:, i] > 0, i].flatten()
-        frequency = torch.bincount(rows, minlength=size).float() + 0.3
-        network.member_bias[i] = (frequency.log2() - frequency.log2().mean()) / LOGIT_GAIN
-        of_groups = frequency.view(config.groups, -1).sum(1).log2()
-        network.group_bias[i] = (of_groups - of_groups.mean()) / LOGIT_GAIN
+        rows = used[:, i] > 0
+        whole = torch.bincount(indices[rows, i].flatten(), minlength=size) + 0.3
+        for rank in range(config.ranks):
+            chosen = rows & (ranks[:, i // per_quantizer] == rank)
+            frequency = (
+                torch.bincount(indices[chosen, i].flatten(), minlength=size) + 500 * whole / whole.sum()
+            )
+            network.member_bias[i, rank] = (frequency.log2() - frequency.log2().mean()) / LOGIT_GAIN
+            of_groups = frequency.view(config.groups, -1).sum(1).log2()
+            network.group_bias[i, rank] = (of_groups - of_groups.mean()) / LOGIT_GAIN
     return network, order.numpy()
 
 
@@ -359,7 +373,7 @@ def parameter_groups(network: IndexNetwork) -> list[ParameterGroup]:
     The last layers are scaled by LOGIT_GAIN, and a row of theirs has a gradient only where its index occurs,
     so they take small steps.
     """
-    last = ("group_weight", "group_bias", "member_weight", "member_bias")
+    last = ("group_weight", "member_weight")
     named = dict(network.named_parameters())
     return [
         ParameterGroup([p for name, p in named.items() if name not in last + TABLES], 1.0, 0.01),

@@ -98,11 +98,12 @@ class PlainContext:
 
     def __init__(self, tensors: dict[str, list], mask: list[int]) -> None:
         self.t = tensors
-        self.groups = len(tensors["group_bias"][0])
+        self.groups = len(tensors["group_weight"][0])
         self.members = len(tensors["order"][0]) // self.groups
         per_quantizer = len(tensors["order"]) // (len(tensors["input_mask"]) + 1)
         quantizers = [0] + [expert + 1 for expert in mask]
         self.codebooks = [q * per_quantizer + s for q in quantizers for s in range(per_quantizer)]
+        self.rank = {c: max(0, i // per_quantizer - 1) for i, c in enumerate(self.codebooks)}
         self.dimension = len(tensors["embedding"][0][0])
         self.input_bias = add(tensors["input_bias"], *(tensors["input_mask"][e] for e in mask))
         self.context_bias = add(tensors["context_bias"], *(tensors["context_mask"][e] for e in mask))
@@ -143,20 +144,21 @@ class PlainContext:
     def predict(self, c: int) -> None:
         """Features for the index of codebook c."""
         local = self.vector() + self.previous[c] + self.preceding
-        sums = add(self.context, product(self.t["head_weight"], local), self.t["head_bias"][c])
+        sums = add(self.context, product(self.t["head_weight"], local), self.t["head_bias"][c][self.rank[c]])
         hidden = len(self.t["feature_weight"][0])
         units = activations(sums[:hidden], 0)
         self.features = activations(add(product(self.t["feature_weight"], units), sums[hidden:]), -127)
 
     def group_frequencies(self, c: int) -> list[int]:
         """Frequencies of the groups of codebook c."""
-        sums = add(product(self.t["group_weight"][c], self.features), self.t["group_bias"][c])
+        sums = add(product(self.t["group_weight"][c], self.features), self.t["group_bias"][c][self.rank[c]])
         return frequencies(sums, self.members, 1 << 16)
 
     def member_frequencies(self, c: int, group: int, total: int) -> list[int]:
         """Frequencies of the members of a group."""
         rows = slice(group * self.members, (group + 1) * self.members)
-        sums = add(product(self.t["member_weight"][c][rows], self.features), self.t["member_bias"][c][rows])
+        bias = self.t["member_bias"][c][self.rank[c]][rows]
+        sums = add(product(self.t["member_weight"][c][rows], self.features), bias)
         return frequencies(sums, 1, total)
 
     def update(self, c: int, place: int) -> None:

@@ -60,12 +60,12 @@ def random_tensors(sizes: Sizes, seed: int, extreme: bool = False) -> IndexModel
         "context_bias": bias(columns, s.experts + 2, head),
         "context_mask": bias(columns, s.experts + 2, s.experts, head),
         "head_weight": weight(head, 3 * s.embedding),
-        "head_bias": bias(columns, s.experts + 2, c, head),
+        "head_bias": bias(columns, s.experts + 2, c, s.experts, head),
         "feature_weight": weight(s.features, s.hidden),
         "group_weight": weight(c, s.groups, s.features),
-        "group_bias": bias(s.features, 1, c, s.groups),
+        "group_bias": bias(s.features, 1, c, s.experts, s.groups),
         "member_weight": weight(c, s.size, s.features),
-        "member_bias": bias(s.features, 1, c, s.size),
+        "member_bias": bias(s.features, 1, c, s.experts, s.size),
     }
     return IndexModelTensors.from_arrays(arrays)
 

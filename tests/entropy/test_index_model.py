@@ -68,11 +68,12 @@ def all_frequencies(model: IndexModel, masks: np.ndarray, indices: np.ndarray) -
     """Frequencies of all indices at all steps, for lanes with equal numbers of codebooks. # (T, S, n, K)"""
     tensors = model.tensors
     books = np.stack([tensors.codebooks_of(mask) for mask in masks])
+    per_quantizer = tensors.codebooks // (tensors.experts + 1)
     context, lanes, found = model.start(masks), np.arange(len(masks)), []
     for t in range(indices.shape[2]):
         context.next_frame()
         for s in range(indices.shape[1]):
-            found.append(context.frequencies(lanes, books[:, s]))
+            found.append(context.frequencies(lanes, books[:, s], max(0, s // per_quantizer - 1)))
             context.update(tensors.places[books[:, s], indices[:, s, t]])
     return np.stack(found).reshape(indices.shape[2], indices.shape[1], len(masks), -1)
 
