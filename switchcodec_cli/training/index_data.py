@@ -18,6 +18,7 @@ from ..model.codec_model import CodecModel
 
 SEGMENT_WINDOWS = 60  # windows that go through the encoder at once
 SILENCE_PEAK = 2e-4  # windows whose samples all lie below are left out
+GAIN_RANGE = 15.0  # dB by which segments are attenuated at most
 SHARD_SEGMENTS = 40  # segments per file of the cache
 
 
@@ -39,16 +40,15 @@ def concatenate(parts: list[CodedWindows]) -> CodedWindows:
 
 @torch.no_grad()
 def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindows:
-    """Code the whole windows of an audio segment as effort 0 does.
+    """Code the first windows of an audio segment as effort 0 does.
 
     Args:
         model: The codec.
         audio: Samples, full scale 1. # (n,)
-        counts: Number of experts of each window, in one or more columns; each column gives a set of its own.
-            # (W, draws)
+        counts: Number of experts of each window. # (W,)
 
     Returns:
-        The windows that are not silent, draw by draw.
+        The windows that are not silent.
     """
     frames = model.config.frames_per_window
     size = frames * model.hop
@@ -56,12 +56,9 @@ def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindo
     audio = audio[: windows * size]
     loud = audio.view(windows, size).abs().amax(1) >= SILENCE_PEAK
     z = model.encode(audio[None]).view(windows, frames, -1)[loud]
-    parts = []
-    for column in counts[loud].T:
-        masks = model.quantizer.route(z, column)
-        indices, _ = model.quantizer.encode(z, masks)
-        parts.append(CodedWindows(masks.numpy(), indices.flatten(1, 2).to(torch.int16).numpy()))
-    return concatenate(parts)
+    masks = model.quantizer.route(z, counts[loud])
+    indices, _ = model.quantizer.encode(z, masks)
+    return CodedWindows(masks.numpy(), indices.flatten(1, 2).to(torch.int16).numpy())
 
 
 def _segments(cache: Path, size: int) -> list[tuple[int, int]]:
@@ -92,7 +89,7 @@ def extract_indices(
         pool: Folder written by `data.build_pool`.
         folder: Where the files go; they depend on the weights, so use one folder per weights file.
         minutes: Time after which no further file is begun.
-        draws: Times that each window is coded, each with another number of experts.
+        draws: Times that each segment is coded, each with other numbers of experts, another gain and offset.
         report: Called with lines of progress.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,8 +108,12 @@ def extract_indices(
         parts = []
         for position, length in segments[start : start + SHARD_SEGMENTS]:
             audio = torch.from_numpy(samples[position : position + length].astype(np.float32) / 32768)
-            counts = torch.randint(0, experts + 1, (length // size, draws), generator=generator)
-            parts.append(code_windows(model, audio, counts))
+            for _ in range(draws):
+                # another gain and offset give other indices
+                gain = 10 ** (-GAIN_RANGE / 20 * torch.rand(1, generator=generator))
+                offset = int(torch.randint(0, size, (1,), generator=generator))
+                counts = torch.randint(0, experts + 1, (length // size - 1,), generator=generator)
+                parts.append(code_windows(model, gain * audio[offset:], counts))
         windows = concatenate(parts)
         temporary = folder / f"part_{number:04d}.npz"
         np.savez(temporary, masks=windows.masks, indices=windows.indices)

@@ -38,6 +38,7 @@ LIMIT = 127 / 2**ACTIVATION_BITS
 WEIGHT_LIMIT = 127 / 2**WEIGHT_BITS
 LOGIT_GAIN = 8.0  # bits per unit of the last layer's sums: sums of 2^-13 shifted by 6 are steps of 1/16 bit
 TABLES = ("embedding", "previous", "preceding")
+DROPOUT = 0.1
 BLOCK_ROWS = 32  # rows that share a gathered matrix of the last layer
 
 
@@ -136,6 +137,15 @@ class IndexNetwork(nn.Module):
         """Clamp and round."""
         return _limit(x, low, LIMIT, ACTIVATION_BITS, self.quantized)
 
+    def _drop(self, x: Tensor) -> Tensor:
+        """Dropout of single values."""
+        return F.dropout(x, DROPOUT, self.training)
+
+    def _forget(self, embedded: Tensor) -> Tensor:
+        """Dropout of whole embeddings, (P, T, E)."""
+        kept = F.dropout(torch.ones_like(embedded[..., :1]), DROPOUT, self.training)
+        return embedded * (kept > 0)
+
     def recurrence(self, x: Tensor, name: str) -> Tensor:
         """A gated recurrence whose gate and candidate depend on the input only, (N, T, .) -> (N, T, H).
 
@@ -186,6 +196,7 @@ class IndexNetwork(nn.Module):
         last = torch.cat([torch.zeros_like(last[:, :1]), last[:, 1:]], 1)
         just = F.embedding(F.pad(chosen, (0, 0, 1, 0))[:-1], self.table("preceding").flatten(0, 1))
         just = just * (book > 0)[:, None, None]
+        last, just = self._forget(last), self._forget(just)
         local = torch.cat([self.activation(partial[window, book]), last, just], -1)
         acc = F.linear(local, self.weight("head_weight"))
         before_expert = F.pad(masks.cumsum(1).long(), (2, 0))[:, : config.experts + 1]  # (N, Nr + 1)
@@ -195,9 +206,9 @@ class IndexNetwork(nn.Module):
         # a product with one-hot rows gathers, and its gradient is a product too
         rows = F.one_hot(window, n).to(acc.dtype) @ context.to(acc.dtype).flatten(1)
         acc = acc + rows.view_as(acc)
-        hidden = self.activation(acc[..., : config.hidden], 0.0)
+        hidden = self._drop(self.activation(acc[..., : config.hidden], 0.0))
         acc = acc[..., config.hidden :] + F.linear(hidden, self.weight("feature_weight"))
-        features = self.activation(acc)  # (P, T, R)
+        features = self._drop(self.activation(acc))  # (P, T, R)
         return self._bits(features, chosen, bias_row).view(-1, t), window, book
 
     def _bits(self, features: Tensor, chosen: Tensor, bias_row: Tensor) -> Tensor:
@@ -376,9 +387,9 @@ def parameter_groups(network: IndexNetwork) -> list[ParameterGroup]:
     last = ("group_weight", "member_weight")
     named = dict(network.named_parameters())
     return [
-        ParameterGroup([p for name, p in named.items() if name not in last + TABLES], 1.0, 0.01),
-        ParameterGroup([named[name] for name in TABLES], 0.5),
-        ParameterGroup([named[name] for name in last], 0.2),
+        ParameterGroup([p for name, p in named.items() if name not in last + TABLES], 1.0, 0.02),
+        ParameterGroup([named[name] for name in TABLES], 0.5, 0.1),
+        ParameterGroup([named[name] for name in last], 0.2, 0.5),
     ]
 
 
@@ -409,6 +420,7 @@ def train(
         eps=1e-10,
         fused=True,
     )
+    network.train()
     start, mean, count, step = time.monotonic(), 0.0, 0, 0
     for rows in batches(windows, options.batch, 0):
         done = (time.monotonic() - start) / 60 / options.minutes
