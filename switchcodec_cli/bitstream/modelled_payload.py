@@ -98,6 +98,8 @@ def decode_blocks(
         frames: Number of frames of each block.
         payloads: Of each block.
     """
+    if not payloads:
+        return DecodedBlocks([], {})
     tensors = model.tensors
     books = [tensors.codebooks_of(mask) for mask in masks]
     depths, lengths = np.array([len(book) for book in books]), np.array(frames)

@@ -66,6 +66,20 @@ def test_payloads_do_not_change() -> None:
     assert digest[:16] == "48cc520e60c89d6e"
 
 
+def test_no_blocks() -> None:
+    masks = np.zeros((0, 3), bool)
+    assert encode_blocks(MODEL, masks, []) == []
+    assert decode_blocks(MODEL, masks, [], []).indices == []
+
+
+def test_block_of_one_frame_without_experts() -> None:
+    masks = np.zeros((1, 3), bool)
+    indices = [np.array([[63], [62]])]
+    payloads = encode_blocks(MODEL, masks, indices)
+    assert len(payloads[0]) <= 4
+    assert same(decode_blocks(MODEL, masks, [1], payloads).indices, indices)
+
+
 def test_block_does_not_depend_on_other_blocks() -> None:
     masks, indices = random_blocks(MODEL.tensors, 70, 4)  # more than the encoder takes at once
     payloads = encode_blocks(MODEL, masks, indices)
