@@ -1,0 +1,153 @@
+"""Coded indices of blocks: the index model's frequencies and the rANS coder together.
+
+The indices of a block are coded frame by frame, within a frame in the order of their codebooks. The very
+last one is not modelled: it is the tail of the coder. Each block is coded on its own; blocks advance together
+as lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .index_model import IndexModel, Integers, Masks
+from .rans import TOTAL, Lanes, RansDecoder, RansEncoder
+
+ENCODER_LANES = 64  # blocks encoded at once, which bounds the memory
+
+
+@dataclass(frozen=True)
+class DecodedBlocks:
+    """Indices of blocks.
+
+    Attributes:
+        indices: Of each block; arbitrary in damaged blocks. # (S, T)
+        damage: What is wrong with each damaged block, by its number.
+    """
+
+    indices: list[Integers]
+    damage: dict[int, str]
+
+
+def encode_blocks(model: IndexModel, masks: Masks, indices: Sequence[Integers]) -> list[bytes]:
+    """Encode blocks.
+
+    Args:
+        model: The index model.
+        masks: Of the blocks. # (n, Nr)
+        indices: Of each block, the codebooks of the shared quantizer and of the mask's experts. # (S, T)
+
+    Returns:
+        The payload of each block.
+    """
+    payloads: list[bytes] = []
+    for begin in range(0, len(indices), ENCODER_LANES):
+        end = begin + ENCODER_LANES
+        payloads += _encode_lanes(model, masks[begin:end], indices[begin:end])
+    return payloads
+
+
+def _encode_lanes(model: IndexModel, masks: Masks, indices: Sequence[Integers]) -> list[bytes]:
+    starts, frequencies = index_intervals(model, masks, indices)
+    shapes = [block.shape for block in indices]
+    tails = np.array([int(block[-1, -1]) for block in indices]) * (TOTAL // model.tensors.size)
+    encoder = RansEncoder(tails, max(s * t for s, t in shapes))
+    codebooks, frames = np.array(shapes).T
+    for t in range(int(frames.max()) - 1, -1, -1):
+        for s in range(int(codebooks.max()) - 1, -1, -1):
+            lanes = np.flatnonzero((frames > t) & (codebooks - (frames == t + 1) > s))
+            encoder.push(lanes, starts[lanes, s, t], frequencies[lanes, s, t])
+    return encoder.finish()
+
+
+def index_intervals(
+    model: IndexModel, masks: Masks, indices: Sequence[Integers]
+) -> tuple[Integers, Integers]:
+    """Starts and frequencies of the indices of blocks; an index costs 16 - log2(frequency) bits.
+
+    The last index of a block is included, though it is coded as the tail.
+
+    Returns:
+        Both for the longest S and T; what a block does not have is 0 and 1. # (n, S, T)
+    """
+    tensors = model.tensors
+    books = [tensors.codebooks_of(mask) for mask in masks]
+    frames = max(block.shape[1] for block in indices)
+    places = np.zeros((len(indices), tensors.codebooks, frames), np.int64)
+    for lane, (block, book) in enumerate(zip(indices, books, strict=True)):
+        places[lane, book, : block.shape[1]] = tensors.places[book[:, None], block]
+    found = model.intervals(masks, places)
+    shape = (len(indices), max(len(book) for book in books), frames)
+    starts, frequencies = np.zeros(shape, np.int64), np.ones(shape, np.int64)
+    for lane, (block, book) in enumerate(zip(indices, books, strict=True)):
+        starts[lane, : len(book), : block.shape[1]] = found[0][lane, book, : block.shape[1]]
+        frequencies[lane, : len(book), : block.shape[1]] = found[1][lane, book, : block.shape[1]]
+    return starts, frequencies
+
+
+def decode_blocks(
+    model: IndexModel, masks: Masks, frames: Sequence[int], payloads: Sequence[bytes]
+) -> DecodedBlocks:
+    """Decode blocks, in a time that depends on masks and frames only.
+
+    Args:
+        model: The index model.
+        masks: Of the blocks. # (n, Nr)
+        frames: Number of frames of each block.
+        payloads: Of each block.
+    """
+    if not payloads:
+        return DecodedBlocks([], {})
+    tensors = model.tensors
+    books = [tensors.codebooks_of(mask) for mask in masks]
+    depths, lengths = np.array([len(book) for book in books]), np.array(frames)
+    table = np.zeros((len(books), depths.max()), np.int64)
+    for lane, book in enumerate(books):
+        table[lane, : len(book)] = book
+    indices = np.zeros((*table.shape, lengths.max()), np.int64)
+    decoder, context = RansDecoder(payloads), model.start(masks)
+    per_quantizer = tensors.codebooks // (tensors.experts + 1)
+    for t in range(indices.shape[2]):
+        context.next_frame()
+        if t == 0 or ((lengths == t) | (lengths == t + 1)).any():
+            coded = np.where(lengths > t, depths - (lengths == t + 1), 0)
+            active = [_lanes(coded > s) for s in range(coded.max())]
+            codebooks = [table[lanes, s] for s, lanes in enumerate(active)]
+        for s, lanes in enumerate(active):
+            context.predict(lanes, codebooks[s], max(0, s // per_quantizer - 1))
+            groups, start, totals = _search(context.group_frequencies(), decoder.slots(lanes))
+            members, offsets, frequencies = _search(context.member_frequencies(groups, totals), start)
+            decoder.advance(lanes, offsets, frequencies)
+            places = groups * tensors.members + members
+            context.update(places)
+            indices[lanes, s, t] = tensors.order[codebooks[s], places]
+    damage, step = decoder.finish(), TOTAL // tensors.size
+    last, rest = np.divmod(decoder.tails(), step)
+    for lane in np.flatnonzero(rest).tolist():
+        damage.setdefault(lane, "the last index is followed by bits that are not zero")
+    indices[np.arange(len(books)), depths - 1, lengths - 1] = np.minimum(last, tensors.size - 1)
+    return DecodedBlocks([indices[i, : depths[i], : lengths[i]] for i in range(len(books))], damage)
+
+
+def _lanes(chosen: Masks) -> Lanes:
+    """Numbers of the chosen lanes; a slice if they are all, which spares copies."""
+    return slice(None) if chosen.all() else np.flatnonzero(chosen)
+
+
+def _search(frequencies: Integers, slots: Integers) -> tuple[Integers, Integers, Integers]:
+    """The symbols of slots.
+
+    Args:
+        frequencies: # (n, symbols)
+        slots: Below the sum of frequencies. # (n,)
+
+    Returns:
+        The symbols, the slots less the symbols' starts, and the symbols' frequencies. # (n,) each
+    """
+    ends = frequencies.cumsum(1)
+    symbols = (ends <= slots[:, None]).sum(1)
+    rows = np.arange(len(slots))
+    chosen = frequencies[rows, symbols]
+    return symbols, slots - ends[rows, symbols] + chosen, chosen
