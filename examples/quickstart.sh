@@ -15,7 +15,7 @@ else
     bin=.venv/bin
 fi
 echo "Installing (downloading torch can take several minutes) ..."
-"$bin/python" -m pip install --quiet --disable-pip-version-check .
+"$bin/python" -m pip install --disable-pip-version-check .
 
 mkdir -p build/quickstart
 echo
