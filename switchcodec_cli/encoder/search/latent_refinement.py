@@ -13,7 +13,31 @@ from torch import Tensor
 
 from ...perceptual import PerceptualDistance, PerceptualFeatures
 
-ADAM_BETAS = (0.8, 0.95)
+BETA1, BETA2, EPSILON = 0.8, 0.95, 1e-8  # of Adam
+
+
+class Adam:
+    """The optimizer of Kingma and Ba 2015 for one tensor, with the arithmetic of torch.optim.Adam.
+
+    Creating one of torch's optimizers imports torch's compiler, which takes most of a second.
+
+    Args:
+        parameter: The tensor to update in place.
+        step_size: Learning rate.
+    """
+
+    def __init__(self, parameter: Tensor, step_size: float) -> None:
+        self._parameter, self._step_size, self._steps = parameter, step_size, 0
+        self._mean, self._mean_square = torch.zeros_like(parameter), torch.zeros_like(parameter)
+
+    def step(self, gradient: Tensor) -> None:
+        """Update the parameter by a gradient."""
+        self._steps += 1
+        self._mean.lerp_(gradient, 1 - BETA1)
+        self._mean_square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        deviation = self._mean_square.sqrt() / (1 - BETA2**self._steps) ** 0.5
+        step_size = self._step_size / (1 - BETA1**self._steps)
+        self._parameter.addcdiv_(self._mean, deviation.add_(EPSILON), value=-step_size)
 
 
 class LatentRefiner:
@@ -43,13 +67,13 @@ class LatentRefiner:
         self._before, self._after = before, after
         self._coded = coded[..., None]
         self._weight = coded.to(z.dtype) / coded.sum()
-        self._refined = z.detach().clone().requires_grad_(True)
-        self._optimizer = torch.optim.Adam([self._refined], step_size, ADAM_BETAS)
+        self._refined = z.clone()
+        self._optimizer = Adam(self._refined, step_size)
 
     @property
     def latents(self) -> Tensor:
         """The refined latents. # (B, T, D)"""
-        return torch.where(self._coded, self._refined.detach(), self._initial)
+        return torch.where(self._coded, self._refined, self._initial)
 
     def distance(self, z: Tensor) -> Tensor:
         """Perceptual distance (B, T) between what latents z (B, T, D) decode to and the input."""
@@ -63,6 +87,6 @@ class LatentRefiner:
         with torch.enable_grad():
             z = z.detach().clone().requires_grad_(True)
             distance = self.distance(z)
-            (self._refined.grad,) = torch.autograd.grad((distance * self._weight).sum(), z)
-        self._optimizer.step()
+            (gradient,) = torch.autograd.grad((distance * self._weight).sum(), z)
+        self._optimizer.step(gradient)
         return distance.detach()
