@@ -143,13 +143,17 @@ def run_plan(
     Raises:
         SwcError: the worker cannot be created.
         BrokenPipeError: the reader of standard output closed it.
+        Exception: any error of the reporter.
     """
     executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
-    return _Batch(reporter).run(plan, executor, processes)
+    try:
+        return _Batch(reporter).run(plan, executor, processes)
+    except _BatchError as error:
+        raise error.error from None
 
 
-class _WorkerError(Exception):
-    """The worker cannot be created, which ends the batch."""
+class _BatchError(Exception):
+    """An error that is not one of a job and ends the batch: of creating the worker or of the reporter."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -186,10 +190,8 @@ class _Batch(Generic[Result]):
         """Execute a job in this process."""
         try:
             executor.execute(job, self)
-        except BrokenPipeError:
+        except (BrokenPipeError, _BatchError):
             raise
-        except _WorkerError as error:
-            raise error.error from None
         except Exception as error:
             self.failed(job.source, job.output, error)
 
@@ -214,37 +216,46 @@ class _Batch(Generic[Result]):
         self._result.elapsed = time.perf_counter() - began
 
     def start(self, name: str, seconds: float | None) -> None:
-        self._reporter.start(name, seconds)
+        self._report(self._reporter.start, name, seconds)
 
     def advance(self, seconds: float) -> None:
-        self._reporter.advance(seconds)
+        self._report(self._reporter.advance, seconds)
 
     def succeeded(self, result: Result) -> None:
         self._result.results.append(result)
-        self._reporter.succeeded(result)
+        self._report(self._reporter.succeeded, result)
 
     def skipped(self, job: Job) -> None:
         self._result.skipped += 1
-        self._reporter.skipped(job)
+        self._report(self._reporter.skipped, job)
 
     def failed(self, source: str, output: str | None, error: Exception) -> None:
         self._errors.append(error)
-        self._reporter.failed(source, output, error)
+        self._report(self._reporter.failed, source, output, error)
 
     def ignored(self, ignored: IgnoredInput) -> None:
         self._result.ignored += 1
-        self._reporter.ignored(ignored)
+        self._report(self._reporter.ignored, ignored)
 
     def planned(self, job: Job) -> None:
         self._result.planned += 1
-        self._reporter.planned(job)
+        self._report(self._reporter.planned, job)
 
     def deleted(self, job: Job) -> None:
-        self._reporter.deleted(job)
+        self._report(self._reporter.deleted, job)
 
     def abort(self, error: Exception) -> None:
         """End the batch, since a process cannot create its worker."""
         raise error
+
+    def _report(self, call: Callable[..., None], *arguments: object) -> None:
+        """Call the reporter, whose errors, such as those of standard output, are not errors of the job."""
+        try:
+            call(*arguments)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            raise _BatchError(error) from None
 
 
 class _Recorder:
@@ -353,7 +364,7 @@ class _Executor(Generic[Result]):
         recorder = _Recorder()
         try:
             self.execute(job, recorder)
-        except _WorkerError as error:
+        except _BatchError as error:
             recorder.abort(error.error)
         except Exception as error:
             recorder.failed(job.source, job.output, error)
@@ -384,7 +395,7 @@ class _Executor(Generic[Result]):
             try:
                 self._existing_worker = self._create_worker()
             except Exception as error:
-                raise _WorkerError(error) from None
+                raise _BatchError(error) from None
             self._began = time.perf_counter()
         return self._existing_worker
 

@@ -12,7 +12,7 @@ import click
 
 from .. import errors
 from ..batch.run import SOME_FAILED
-from ..errors import UsageError
+from ..errors import SwcError, UsageError
 
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE and SIGTERM
 
@@ -52,7 +52,9 @@ def describe(error: BaseException, source: str | None = None) -> str:
         return errors.one_line(f"{text[:1].lower()}{text[1:]} (see {command} --help)")
     if isinstance(error, click.ClickException):
         return errors.one_line(error.format_message())
-    return errors.describe(error, source)
+    text = errors.describe(error, source)
+    is_expected = isinstance(error, (SwcError, OSError, MemoryError))
+    return text if is_expected else f"{text} (--debug shows the traceback)"
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -134,6 +134,18 @@ def test_broken_pipe_ends_the_batch():
         run_plan(Plan([Job("a", "a.out"), Job("b", "b.out")]), BrokenPipe, Recorder())
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_errors_of_the_reporter_end_the_batch(processes):
+    class FullDisk(Recorder):
+        def succeeded(self, result):
+            raise OSError("no space left on device")
+
+    reporter = FullDisk()
+    with pytest.raises(OSError, match="no space left"):
+        run_plan(Plan([Job("a", "a.out"), Job("b", "b.out")]), CopyWorker, reporter, processes=processes)
+    assert reporter.events == []
+
+
 def test_files_are_encoded_and_decoded():
     codec = Codec.load(ROOT / "tests" / "golden" / "spectral.safetensors", device="cpu")
     noise = 0.1 * np.random.default_rng(0).standard_normal(24000)

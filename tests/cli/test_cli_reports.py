@@ -24,6 +24,8 @@ from switchcodec_cli.bitstream import (
     header_bytes,
 )
 from switchcodec_cli.cli import cli
+from switchcodec_cli.cli.errors import describe
+from switchcodec_cli.errors import SwcError
 from switchcodec_cli.evaluation import measure
 from switchcodec_cli.model.weights import load_weights, save_weights
 from switchcodec_cli.model.weights_info import count_parameters, read_weights
@@ -398,3 +400,14 @@ def test_debug_prints_the_traceback(weights):
     for words in (["--debug", "verify-nothing"], ["decode", "nothing.swc", "--debug"]):
         result = CliRunner().invoke(cli, words)
         assert result.exit_code in (2, 3) and "Traceback" in result.output
+
+
+def test_messages_of_unexpected_errors_mention_the_traceback():
+    assert describe(ZeroDivisionError("x"), "a.wav") == (
+        "a.wav: unexpected error: ZeroDivisionError: x (--debug shows the traceback)"
+    )
+    assert describe(SwcError("bad")) == "bad"
+    assert (
+        describe(FileNotFoundError(2, "No such file or directory", "a.wav"))
+        == "a.wav: no such file or directory"
+    )
