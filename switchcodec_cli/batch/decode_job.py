@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ from .codec import JobCodec
 from .files import copy_time, create_output_folder, file_size, open_input
 from .plan import Job
 from .run import Difference, FileProgress, was_edited
+
+_CODING_NOISE = 0.004  # of 8-bit outputs, full scale 1
 
 
 @dataclass(frozen=True)
@@ -190,4 +193,58 @@ class FileDecoder:
             same_length = frames == resampled_length(samples, header.original_rate, expected_rate)
         if (rate, channels) != (expected_rate, header.channels) or not same_length:
             return Difference(f"contains other audio than {job.source}", was_edited(job))
+        if not self._has_decoded_audio(job):
+            text = f"contains other audio than {job.source}, or was decoded with other options"
+            return Difference(text, was_edited(job))
         return None
+
+    def _has_decoded_audio(self, job: Job) -> bool:
+        """Whether the first, the middle and the last second of the output are what `run` would write.
+
+        Half of the energy may differ, since lossy outputs are not equal.
+
+        Raises:
+            SwcError: the stream or the output is damaged.
+        """
+        with AudioReader(job.output) as audio:
+            rate, seconds = audio.sample_rate, (audio.frames or 0) // audio.sample_rate
+            starts = sorted({0, seconds // 2, max(0, seconds - 1)})
+            excerpts = _excerpts(audio, starts)
+        for start, existing in zip(starts, excerpts, strict=True):
+            expected = self._decoded_second(job, start, rate).clip(-1, 1)
+            margin = min(rate // 50, len(existing) // 4)  # resampled without what is beside the excerpt
+            stop = min(len(expected), len(existing)) - margin
+            expected, existing = expected[margin:stop], existing[margin:stop]
+            difference = np.square(existing - expected, dtype=np.float64).sum()
+            limit = 0.5 * np.square(expected, dtype=np.float64).sum() + expected.size * _CODING_NOISE**2
+            if difference > limit:
+                return False
+        return True
+
+    def _decoded_second(self, job: Job, start: int, rate: int) -> np.ndarray:
+        """Decode the second of a stream that begins at `start` in the output. # (frames, channels)"""
+        request = self._request
+        with open_input(job.source) as file:
+            decoder = self._codec.decoder(
+                file,
+                start=request.start + start,
+                duration=1.0 if request.duration is None else min(1.0, max(0.0, request.duration - start)),
+                conceal=request.conceal,
+                phase_iterations=request.phase_iterations,
+            )
+            blocks = [np.zeros((0, decoder.channels), np.float32), *decoder.blocks()]
+        return StreamResampler(decoder.sample_rate, rate, decoder.channels).process(
+            np.concatenate(blocks), last=True
+        )
+
+
+def _excerpts(audio: AudioReader, starts: Sequence[int]) -> list[np.ndarray]:
+    """The seconds of a file that begin at `starts`. # each (frames, channels)"""
+    pieces: list[list[np.ndarray]] = [[np.zeros((0, audio.channels), np.float32)] for _ in starts]
+    position = 0
+    for block in audio.blocks():
+        for start, parts in zip(starts, pieces, strict=True):
+            first = start * audio.sample_rate - position
+            parts.append(block[max(0, first) : max(0, first + audio.sample_rate)])
+        position += len(block)
+    return [np.concatenate(parts) for parts in pieces]

@@ -132,6 +132,27 @@ def test_another_recording_is_never_done(swc, two_folders):
     assert {name: Path("out", name).read_bytes() for name in tree("out")} == before
 
 
+def test_another_decoded_recording_is_never_done(swc):
+    for seed, folder in enumerate("ab"):
+        record(f"{folder}/long.wav", seed, 4.3)
+        swc("encode", folder, *FAST)
+    for options in (
+        (),
+        ("--format", "ogg"),
+        ("--rate", "8000"),
+        ("--start", "0.7"),
+        ("--subtype", "PCM_U8"),
+    ):
+        shutil.rmtree("out", ignore_errors=True)
+        swc("decode", "a/long.swc", "-o", "out/", *FAST[:2], *options)
+        assert "up to date" in swc("decode", "a/long.swc", "-o", "out/", *FAST[:2], *options).err
+        (output,) = Path("out").iterdir()
+        before = output.read_bytes()
+        result = swc("decode", "b/long.swc", "-o", "out/", *FAST[:2], *options, code=2)
+        assert "contains other audio than b/long.swc" in result.err
+        assert output.read_bytes() == before
+
+
 def test_another_recording_is_no_update_if_times_are_preserved(swc, two_folders):
     for name in ("a/0001.wav", "a/0002.wav"):
         os.utime(name, (1, 1))
