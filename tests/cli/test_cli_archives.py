@@ -153,6 +153,20 @@ def test_another_decoded_recording_is_never_done(swc):
         assert output.read_bytes() == before
 
 
+def test_damaged_decoded_audio_is_made_again_by_update(swc):
+    record("a/long.wav", 0, 4.3)
+    swc("encode", "a", *FAST)
+    swc("decode", "a/long.swc", "-o", "out/", "--format", "flac", *FAST[:2])
+    complete = Path("out/long.flac").read_bytes()
+    Path("out/long.flac").write_bytes(complete[:-1000])
+    assert (
+        "is not readable"
+        in swc("decode", "a/long.swc", "-o", "out/", "--format", "flac", *FAST[:2], code=2).err
+    )
+    swc("decode", "a/long.swc", "-o", "out/", "--update", "--format", "flac", *FAST[:2])
+    assert Path("out/long.flac").read_bytes() == complete
+
+
 def test_another_recording_is_no_update_if_times_are_preserved(swc, two_folders):
     for name in ("a/0001.wav", "a/0002.wav"):
         os.utime(name, (1, 1))
