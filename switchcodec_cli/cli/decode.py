@@ -192,7 +192,6 @@ def decode(
         _CreateDecoder(weights, device, request, force),
         progress,
         options=RunOptions(force, update, dry_run),
-        verb="decoded",
         processes=jobs,
     )
 

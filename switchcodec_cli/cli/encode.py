@@ -135,7 +135,6 @@ def encode(
         _CreateEncoder(weights, device, request, force),
         progress,
         options=RunOptions(force, update, dry_run, delete_input),
-        verb="encoded",
         processes=jobs,
         compare=None if comparison is None else comparison.difference,
     )

@@ -47,7 +47,6 @@ def run_jobs(
     progress: BatchProgress[Result],
     *,
     options: RunOptions,
-    verb: str,
     processes: int,
     compare: Compare | None = None,
 ) -> int:
@@ -55,7 +54,6 @@ def run_jobs(
 
     Args:
         plan, create_worker, progress, options, processes, compare: see `run_plan`.
-        verb: used in the summary, such as "encoded".
 
     Raises:
         Interrupted: by a signal; it says how far the plan was executed if it has several jobs.
@@ -72,7 +70,7 @@ def run_jobs(
                 )
             raise interrupted from None
         if not plan.is_single:
-            progress.message(_summary(batch, verb))
+            progress.message(_summary(batch, progress.verb))
     return batch.exit_code
 
 

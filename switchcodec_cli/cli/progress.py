@@ -211,9 +211,10 @@ class BatchProgress(Progress, Generic[Result]):
         as_json: see `Progress`.
         debug: see `Progress`.
         dry_run: print what would be done on standard output.
-        verb: what would be done, such as "encoded".
+        verb: what is done, such as "encoded".
 
     Attributes:
+        verb: see above.
         done: number of jobs whose output is complete.
     """
 
@@ -231,7 +232,7 @@ class BatchProgress(Progress, Generic[Result]):
     ) -> None:
         super().__init__(action, files, quiet or dry_run, as_json, debug)
         self._quiet = quiet  # a dry run has no bars, but messages
-        self._report, self._dry_run, self._verb = report, dry_run, verb
+        self._report, self._dry_run, self.verb = report, dry_run, verb
         self.done = 0
 
     def succeeded(self, result: Result) -> None:
@@ -254,7 +255,7 @@ class BatchProgress(Progress, Generic[Result]):
     def planned(self, job: Job) -> None:
         """Print what would be done for a job."""
         suffix = " again" if job.overwrite else ""
-        self._plan_line(f"{job.source_name} -> {job.output_name}: would be {self._verb}{suffix}")
+        self._plan_line(f"{job.source_name} -> {job.output_name}: would be {self.verb}{suffix}")
         self.record(
             {"input": job.source, "output": job.output, "status": "planned", "overwrite": job.overwrite}
         )
