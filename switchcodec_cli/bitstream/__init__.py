@@ -29,7 +29,7 @@ from .raw_packet import DamagedWindow
 from .reader import StreamReader
 from .tags import check_tags
 from .trailer import Trailer, trailer_bytes
-from .window import COPY, SILENT, Block, Window, coded_block, intensity_block
+from .window import COPY, SILENT, Block, Window, coded_block, intensity_block, modelled_block
 from .writer import StreamWriter
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "largest_experts",
     "level_gains",
     "mask_of_rank",
+    "modelled_block",
     "nominal_kbps",
     "rank_of_mask",
     "real_kbps",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .modes import BlockMode
-from .parameters import StreamParameters
+from .modes import BlockKind
+from .packet import PacketLayout
+from .window import Window
 
 
 @dataclass
@@ -14,16 +14,20 @@ class BitBudget:
     """Bits of a stream by purpose; their sum is the size of the stream."""
 
     payload: int = 0  # codebook indices
-    side: int = 0  # mode fields, mask ranks, levels and short-window prefixes
+    side: int = 0  # mode fields, sizes of modelled indices, mask ranks, levels and short-window prefixes
     container: int = 0  # header, tags, padding, CRCs and trailer
 
-    def add_packet(self, parameters: StreamParameters, modes: Sequence[BlockMode], frames: int) -> None:
-        """Adds the bits of one packet."""
-        payload = parameters.payload_bits(modes, frames)
-        side = parameters.side_bits(modes, frames)
+    def add_packet(self, layout: PacketLayout, window: Window, size: int) -> None:
+        """Adds the bits of the packet of a window, of ``size`` bytes."""
+        payload = sum(
+            8 * len(block.modelled) or layout.parameters.payload_bits((block.mode,), window.frames)
+            for block in window.blocks
+            if block.kind is BlockKind.CODED
+        )
+        side = layout.side_bits(window.modes, window.frames)
         self.payload += payload
         self.side += side
-        self.container += 8 * parameters.packet_bytes(modes, frames) - payload - side
+        self.container += 8 * size - payload - side
 
     @property
     def total(self) -> int:

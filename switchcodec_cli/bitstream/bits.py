@@ -6,7 +6,12 @@ import numpy as np
 from bitarray import bitarray
 from bitarray.util import ba2int, int2ba
 
-MAX_ARRAY_WIDTH = 16  # bits of a value that is written from or read into an array
+MAX_ARRAY_WIDTH = 32  # bits of a value that is written from or read into an array
+
+
+def _array_type(width: int) -> np.dtype[np.unsignedinteger]:
+    """Big-endian type that holds values of this width."""
+    return np.dtype(">u2") if width <= 16 else np.dtype(">u4")
 
 
 class BitWriter:
@@ -21,9 +26,10 @@ class BitWriter:
             self._bits += int2ba(value, width, "big")
 
     def write_array(self, values: np.ndarray, width: int) -> None:
-        """Appends all values of an array in C order, each with ``width`` bits (at most 16)."""
-        pairs = np.ascontiguousarray(values, dtype=">u2").reshape(-1, 1).view(np.uint8)  # (N, 2)
-        single = np.unpackbits(pairs, axis=1)[:, MAX_ARRAY_WIDTH - width :]  # (N, width)
+        """Appends all values of an array in C order, each with ``width`` bits (at most MAX_ARRAY_WIDTH)."""
+        dtype = _array_type(width)
+        raw = np.ascontiguousarray(values, dtype=dtype).reshape(-1, 1).view(np.uint8)  # (N, 2 or 4)
+        single = np.unpackbits(raw, axis=1)[:, 8 * dtype.itemsize - width :]  # (N, width)
         packed = bitarray(endian="big")
         packed.frombytes(np.packbits(single).tobytes())
         self._bits += packed[: values.size * width]
@@ -41,16 +47,30 @@ class BitReader:
         self._bits.frombytes(data)
         self._at = 0
 
+    @property
+    def position(self) -> int:
+        """Number of bits read so far."""
+        return self._at
+
     def read(self, width: int) -> int:
         """The next integer; a width of 0 gives 0."""
         return ba2int(self._take(width)) if width else 0
 
     def read_array(self, count: int, width: int) -> np.ndarray:
-        """The next ``count`` integers of ``width`` bits (at most 16) each.  # (count,) uint16"""
+        """The next ``count`` integers of ``width`` bits each (at most MAX_ARRAY_WIDTH).
+
+        Returns:
+            Unsigned integers of 16 bits if the width permits, else of 32  # (count,)
+        """
+        dtype = _array_type(width)
         packed = np.frombuffer(self._take(count * width).tobytes(), np.uint8)
-        wide = np.zeros((count, MAX_ARRAY_WIDTH), np.uint8)
-        wide[:, MAX_ARRAY_WIDTH - width :] = np.unpackbits(packed, count=count * width).reshape(count, width)
-        return np.packbits(wide, axis=1).view(">u2").ravel().astype(np.uint16)
+        wide = np.zeros((count, 8 * dtype.itemsize), np.uint8)
+        wide[:, wide.shape[1] - width :] = np.unpackbits(packed, count=count * width).reshape(count, width)
+        return np.packbits(wide, axis=1).view(dtype).ravel().astype(dtype.newbyteorder("="))
+
+    def read_bytes(self, count: int) -> bytes:
+        """The next ``count`` bytes."""
+        return self._take(8 * count).tobytes()
 
     def rest_is_zero(self) -> bool:
         """Whether all bits that were not read are zero."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..errors import BadInputError
 from .byte_source import ByteSource
 from .errors import PacketDamage
 from .header import MAGIC, Header
-from .packet import MODES_BYTES, crc_matches, parse_modes
+from .packet import START_BYTES, crc_matches, parse_start
 from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
 from .resynchronisation import Resynchroniser, truncated_after
 from .trailer import (
@@ -20,7 +21,8 @@ from .trailer import (
     Trailer,
     is_trailer_without_marker,
     read_trailer,
-    unpack_table,
+    unpack_mode_fields,
+    unpack_sizes,
 )
 
 
@@ -90,13 +92,11 @@ class ForwardReader:
         return damaged_window(self._header, index, frames, reason), extent.size
 
     def _claimed_size(self) -> int | None:
-        """Size of the next packet according to its mode fields; None if they are damaged."""
-        parameters = self._header.parameters
+        """Size of the next packet according to its start; None if that is damaged."""
         try:
-            frames, modes = parse_modes(parameters, self._header.signals, self._source.peek(MODES_BYTES))
+            return parse_start(self._header.layout, self._source.peek(START_BYTES)).packet_bytes
         except PacketDamage:
             return None
-        return parameters.packet_bytes(modes, frames)
 
     def _expected_frames(self) -> int | None:
         """Latent frames of the next window; None if the header does not give the total."""
@@ -114,7 +114,10 @@ class ForwardReader:
 
 
 class _PacketLog:
-    """What is needed of all packets to check the trailer: one byte per signal and window."""
+    """What is needed of all packets to check the trailer: one byte per signal and window.
+
+    Of entropy-coded packets, it is their size in four bytes.
+    """
 
     UNKNOWN = 0xFF  # for the mode fields of a damaged packet; no mode field is that wide
 
@@ -123,12 +126,17 @@ class _PacketLog:
         self._crc = 0
         self._damaged = False
         self._mode_fields = bytearray()
+        self._sizes = array("I")  # of entropy-coded packets; 0 for a damaged one
         self.packets = 0
         self.last_frames = 0  # latent frames in the last window so far
 
     def add(self, packet: RawPacket | DamagedWindow, data: bytes) -> None:
         """Adds a packet and its bytes."""
-        if isinstance(packet, RawPacket):
+        if self._header.entropy_coded:
+            sound = isinstance(packet, RawPacket)
+            self._sizes.append(len(data) if sound else 0)
+            self._damaged |= not sound
+        elif isinstance(packet, RawPacket):
             self._mode_fields += bytes(map(self._header.parameters.mode_field, packet.modes))
         else:
             self._mode_fields += bytes([self.UNKNOWN] * self._header.signals)
@@ -143,15 +151,27 @@ class _PacketLog:
             raise BadInputError(
                 f"the last window has {self.last_frames} frames, but the trailer says {trailer.last_frames}"
             )
+        if self._header.entropy_coded:
+            self._check_sizes(trailer)
+        else:
+            self._check_mode_fields(trailer)
+        if not self._damaged and self._crc != trailer.packets_crc:
+            raise BadInputError(WRONG_PACKETS_CRC)
+
+    def _check_sizes(self, trailer: Trailer) -> None:
+        sizes = np.array(self._sizes, np.uint32)
+        table = unpack_sizes(trailer, 0, trailer.packets)
+        if (table != sizes)[sizes > 0].any():
+            raise BadInputError("the trailer's table contradicts the packets")
+
+    def _check_mode_fields(self, trailer: Trailer) -> None:
         fields = np.frombuffer(bytes(self._mode_fields), np.uint8).reshape(-1, self._header.signals)
         sound = fields[:, 0] != self.UNKNOWN
         if trailer.packet_bytes:
             full = fields[:-1][sound[:-1]]
             if (self._header.parameters.packet_bytes_of_fields(full) != trailer.packet_bytes).any():
                 raise BadInputError("the packets do not have the common size that the trailer gives")
-        else:
-            table = unpack_table(self._header, trailer.table, 0, trailer.packets)
-            if (table != fields)[sound].any():
-                raise BadInputError("the trailer's table contradicts the packets")
-        if not self._damaged and self._crc != trailer.packets_crc:
-            raise BadInputError(WRONG_PACKETS_CRC)
+            return
+        table = unpack_mode_fields(self._header, trailer.table, 0, trailer.packets)
+        if (table != fields)[sound].any():
+            raise BadInputError("the trailer's table contradicts the packets")

@@ -13,6 +13,7 @@ from ..errors import BadInputError, UsageError
 from .byte_source import TakeBytes
 from .errors import TruncatedError
 from .modes import BlockMode
+from .packet import PacketLayout
 from .parameters import MAX_PACKETS, MAX_SAMPLE_RATE, MAX_TOTAL_SAMPLES, StreamParameters, check_range
 from .rates import keeps_constant_rate, packet_sizes
 from .tags import Tags, check_tags, encode_tags, read_tags
@@ -26,10 +27,11 @@ UNKNOWN_TOTAL = (1 << 64) - 1
 NO_EXPERTS_TOTAL = 0xFF  # in streams whose rate is not constant
 
 FLAG_TAGS = 1 << 0
-FLAG_ENTROPY_CODED = 1 << 1  # reserved
+FLAG_ENTROPY_CODED = 1 << 1
 FLAG_PER_FRAME_DEPTH = 1 << 2  # reserved
 CRITICAL_FLAGS = 0xFFFF  # the upper half is ancillary: unknown ones are ignored
-RESERVED_FLAG_NAMES = {FLAG_ENTROPY_CODED: "entropy-coded payload", FLAG_PER_FRAME_DEPTH: "per-frame depth"}
+SUPPORTED_FLAGS = FLAG_TAGS | FLAG_ENTROPY_CODED
+RESERVED_FLAG_NAMES = {FLAG_PER_FRAME_DEPTH: "per-frame depth"}
 
 _START = struct.Struct("<4sBBH")  # magic, major version, minor version, length
 _FIELDS = struct.Struct("<I16sIIQHHBBHBBBBI")
@@ -92,6 +94,7 @@ class Header:
     nominal_bits_per_second: int = 0  # requested rate; informative, 0 if unknown
     total_samples: int | None = None  # per channel at the original rate; None: known from the trailer only
     tags: Tags = ()
+    entropy_coded: bool = False  # whether indices may be coded with the index model
     minor: int = MINOR  # minor version of a stream that was read
 
     def __post_init__(self) -> None:
@@ -120,6 +123,11 @@ class Header:
         """Number of coded signals, 1 or 2."""
         return 2 if self.channel_coding in (ChannelCoding.LEFT_RIGHT, ChannelCoding.MID_SIDE) else 1
 
+    @property
+    def layout(self) -> PacketLayout:
+        """What determines the layout of packets."""
+        return PacketLayout(self.parameters, self.signals, self.entropy_coded)
+
     def frames_in(self, total_samples: int) -> int:
         """Latent frames of ``total_samples`` samples per channel."""
         return self.parameters.frames_in(total_samples, self.original_rate)
@@ -141,9 +149,12 @@ class Header:
         """Whether a packet may have these modes under the rate mode; see keeps_constant_rate."""
         return keeps_constant_rate(self.parameters, self.experts_total, modes)
 
-    def packet_sizes(self, frames: int | None = None) -> frozenset[int]:
-        """All sizes in bytes that a packet of ``frames`` latent frames (None: a full window) can have."""
-        return packet_sizes(self.parameters, self.signals, self.experts_total, frames)
+    def packet_sizes(self, frames: int | None = None) -> Sequence[int]:
+        """Sizes in bytes that a packet of ``frames`` latent frames (None: a full window) can have, ascending.
+
+        Those of entropy-coded packets are all up to the largest one.
+        """
+        return packet_sizes(self.layout, self.experts_total, frames)
 
 
 def header_bytes(header: Header) -> int:
@@ -155,7 +166,7 @@ def encode_header(header: Header) -> bytes:
     """The bytes of the header and, if there are tags, the tags block."""
     parameters = header.parameters
     fields = _Fields(
-        flags=FLAG_TAGS if header.tags else 0,
+        flags=(FLAG_TAGS if header.tags else 0) | (FLAG_ENTROPY_CODED if header.entropy_coded else 0),
         fingerprint=header.fingerprint,
         sample_rate=parameters.sample_rate,
         original_rate=header.original_rate,
@@ -207,6 +218,7 @@ def read_header(take: TakeBytes) -> Header:
             nominal_bits_per_second=fields.nominal_bits_per_second,
             total_samples=None if fields.total_samples == UNKNOWN_TOTAL else fields.total_samples,
             tags=tags,
+            entropy_coded=bool(fields.flags & FLAG_ENTROPY_CODED),
             minor=minor,
         )
     except UsageError as error:
@@ -239,7 +251,7 @@ def _read_fields(take: TakeBytes) -> tuple[int, _Fields]:
 
 
 def _check_flags(flags: int) -> None:
-    unknown = flags & CRITICAL_FLAGS & ~FLAG_TAGS
+    unknown = flags & CRITICAL_FLAGS & ~SUPPORTED_FLAGS
     if unknown:
         bits = [bit for bit in range(16) if unknown >> bit & 1]
         names = ", ".join(RESERVED_FLAG_NAMES.get(1 << bit, f"flag {bit}") for bit in bits)

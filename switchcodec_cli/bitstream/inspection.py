@@ -212,7 +212,7 @@ class _Contents:
         chosen = np.zeros((len(window.blocks), self._header.parameters.experts), np.bool_)
         for signal, block in enumerate(window.blocks):
             chosen[signal, list(block.experts)] = True
-        self.budget.add_packet(self._header.parameters, window.modes, window.frames)
+        self.budget.add_packet(self._header.layout, window, size)
         self._add(window.modes, chosen.tobytes(), size, window.frames)
 
     def add_damaged(self, window: DamagedWindow) -> None:

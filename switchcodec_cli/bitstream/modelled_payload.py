@@ -1,4 +1,4 @@
-"""Coded indices of blocks: the index model's frequencies and the rANS coder together.
+"""Modelled indices of blocks: the index model's frequencies and the rANS coder together.
 
 The indices of a block are coded frame by frame, within a frame in the order of their codebooks. The very
 last one is not modelled: it is the tail of the coder. Each block is coded on its own; blocks advance together
@@ -8,12 +8,17 @@ as lanes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .header import Header
 from .index_model import IndexModel, Integers, Masks
+from .modes import BlockKind
+from .parameters import StreamParameters
 from .rans import TOTAL, Lanes, RansDecoder, RansEncoder
+from .raw_packet import DamagedWindow, damaged_window
+from .window import Block, Window, coded_block, modelled_block
 
 ENCODER_LANES = 64  # blocks encoded at once, which bounds the memory
 
@@ -29,6 +34,87 @@ class DecodedBlocks:
 
     indices: list[Integers]
     damage: dict[int, str]
+
+
+def model_indices(parameters: StreamParameters, model: IndexModel, windows: Sequence[Window]) -> list[Window]:
+    """Code the indices of windows with the index model, in every block where that makes them smaller.
+
+    Args:
+        parameters: Of the stream.
+        model: The index model.
+        windows: With plain indices.
+    """
+    coded = [block for window in windows for block in window.blocks if block.kind is BlockKind.CODED]
+    if not coded:
+        return list(windows)
+    masks = _masks(model, coded)
+    payloads = encode_blocks(model, masks, [_by_codebook(block) for block in coded])
+    smaller = iter(
+        modelled_block(block.experts, payload)
+        if len(payload) < parameters.plain_bytes(len(block.experts), block.indices.shape[-1])
+        else block
+        for block, payload in zip(coded, payloads, strict=True)
+    )
+    return [
+        replace(
+            window,
+            blocks=tuple(
+                next(smaller) if block.kind is BlockKind.CODED else block for block in window.blocks
+            ),
+        )
+        for window in windows
+    ]
+
+
+def restore_indices(
+    header: Header, model: IndexModel, windows: Sequence[Window | DamagedWindow], first: int
+) -> list[Window | DamagedWindow]:
+    """Decode the modelled indices of windows; windows whose indices cannot be decoded are damaged.
+
+    Args:
+        header: Of the stream.
+        model: The index model.
+        windows: Consecutive windows of a stream.
+        first: Number of the first of them.
+    """
+    coded = [
+        (number, window.frames, block)
+        for number, window in enumerate(windows)
+        if isinstance(window, Window)
+        for block in window.blocks
+        if block.modelled
+    ]
+    if not coded:
+        return list(windows)
+    numbers, frames, blocks = zip(*coded, strict=True)
+    decoded = decode_blocks(model, _masks(model, blocks), frames, [block.modelled for block in blocks])
+    per_quantizer = header.parameters.codebooks_per_quantizer
+    plain = iter(
+        coded_block(block.experts, indices.reshape(-1, per_quantizer, indices.shape[-1]).astype(np.uint16))
+        for block, indices in zip(blocks, decoded.indices, strict=True)
+    )
+    restored = [
+        replace(window, blocks=tuple(next(plain) if block.modelled else block for block in window.blocks))
+        if isinstance(window, Window)
+        else window
+        for window in windows
+    ]
+    for lane, reason in decoded.damage.items():
+        number, length = numbers[lane], frames[lane]
+        restored[number] = damaged_window(header, first + number, length, f"modelled indices: {reason}")
+    return restored
+
+
+def _masks(model: IndexModel, blocks: Sequence[Block]) -> Masks:
+    masks = np.zeros((len(blocks), model.tensors.experts), np.bool_)
+    for row, block in zip(masks, blocks, strict=True):
+        row[list(block.experts)] = True
+    return masks
+
+
+def _by_codebook(block: Block) -> Integers:
+    """The indices of a block, by codebook and frame.  # (S, T)"""
+    return block.indices.reshape(-1, block.indices.shape[-1]).astype(np.int64)
 
 
 def encode_blocks(model: IndexModel, masks: Masks, indices: Sequence[Integers]) -> list[bytes]:

@@ -4,17 +4,66 @@ from __future__ import annotations
 
 import binascii
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .bits import BitReader, BitWriter
 from .errors import PacketDamage
 from .intensity import LEVEL_BANDS, LEVEL_BITS
 from .masks import mask_of_rank, rank_of_mask
 from .modes import BlockKind, BlockMode
-from .parameters import PACKET_CRC_BYTES, StreamParameters
-from .window import COPY, SILENT, Block, Window, coded_block, intensity_block
+from .parameters import PACKET_CRC_BYTES, StreamParameters, bits_for
+from .window import COPY, SILENT, Block, Window, coded_block, intensity_block, modelled_block
 
 MIN_PACKET_BYTES = 1 + PACKET_CRC_BYTES
-MODES_BYTES = 5  # hold the short-window prefix and the mode fields of any packet: at most 6 + 16 + 2 × 6 bits
+# Hold what a packet begins with: prefix, mode fields and sizes, at most 6 + 16 + 2 × 6 + 2 × 18 bits
+START_BYTES = 9
+
+
+@dataclass(frozen=True)
+class PacketLayout:
+    """What determines the layout of the packets of a stream."""
+
+    parameters: StreamParameters
+    signals: int
+    entropy_coded: bool = False  # whether the packets hold the sizes of their indices, which may be modelled
+
+    def size_bits(self, experts: int, frames: int) -> int:
+        """Width of the size of a coded block's indices."""
+        return bits_for(self.parameters.plain_bytes(experts, frames)) if self.entropy_coded else 0
+
+    def side_bits(self, modes: Sequence[BlockMode], frames: int) -> int:
+        """Bits of a packet before its indices, without padding."""
+        coded = (mode for mode in modes if mode.kind is BlockKind.CODED)
+        sizes = sum(self.size_bits(mode.experts, frames) for mode in coded)
+        return self.parameters.side_bits(modes, frames) + sizes
+
+    def packet_bytes(self, modes: Sequence[BlockMode], frames: int, sizes: Sequence[int]) -> int:
+        """Size of a packet.
+
+        Args:
+            modes: one per signal
+            frames: latent frames of the window
+            sizes: of the modelled indices of each coded block in bytes, 0 where they are plain
+        """
+        if not self.entropy_coded:
+            return self.parameters.packet_bytes(modes, frames)
+        counts = [mode.experts for mode in modes if mode.kind is BlockKind.CODED]
+        payload = sum(
+            size or self.parameters.plain_bytes(experts, frames)
+            for experts, size in zip(counts, sizes, strict=True)
+        )
+        return -(-self.side_bits(modes, frames) // 8) + payload + PACKET_CRC_BYTES
+
+
+@dataclass(frozen=True)
+class PacketStart:
+    """What a packet says of itself before its masks."""
+
+    frames: int
+    modes: tuple[BlockMode, ...]
+    sizes: tuple[int, ...]  # of the modelled indices of each coded block, in bytes; 0: plain
+    packet_bytes: int
 
 
 def packet_crc(index: int, body: bytes) -> int:
@@ -28,9 +77,9 @@ def crc_matches(index: int, packet: bytes) -> bool:
     return packet_crc(index, body) == int.from_bytes(crc, "little")
 
 
-def encode_packet(parameters: StreamParameters, index: int, window: Window) -> bytes:
+def encode_packet(layout: PacketLayout, index: int, window: Window) -> bytes:
     """The packet of window ``index``, which must have passed check_window."""
-    bits = BitWriter()
+    parameters, bits = layout.parameters, BitWriter()
     if window.frames < parameters.frames_per_window:
         bits.write(parameters.short_window_field, parameters.mode_bits)
         bits.write(window.frames - 1, parameters.frame_bits)
@@ -38,54 +87,65 @@ def encode_packet(parameters: StreamParameters, index: int, window: Window) -> b
         bits.write(parameters.mode_field(mode), parameters.mode_bits)
     coded = [block for block in window.blocks if block.kind is BlockKind.CODED]
     for block in coded:
+        bits.write(len(block.modelled), layout.size_bits(len(block.experts), window.frames))
+    for block in coded:
         bits.write(rank_of_mask(block.experts), parameters.rank_bits(len(block.experts)))
     for block in window.blocks:
         for level in block.levels:
             bits.write(level, LEVEL_BITS)
-    for block in coded:
-        bits.write_array(block.indices, parameters.index_bits)
-    body = bits.to_bytes()
+    if layout.entropy_coded:
+        payloads = [block.modelled or _plain_indices(parameters, block) for block in coded]
+        body = bits.to_bytes() + b"".join(payloads)
+    else:
+        for block in coded:
+            bits.write_array(block.indices, parameters.index_bits)
+        body = bits.to_bytes()
     return body + struct.pack("<H", packet_crc(index, body))
 
 
-def parse_modes(
-    parameters: StreamParameters, signals: int, start: bytes
-) -> tuple[int, tuple[BlockMode, ...]]:
-    """Number of latent frames and modes of a packet, from its first MODES_BYTES bytes.
+def _plain_indices(parameters: StreamParameters, block: Block) -> bytes:
+    bits = BitWriter()
+    bits.write_array(block.indices, parameters.index_bits)
+    return bits.to_bytes()
+
+
+def parse_start(layout: PacketLayout, start: bytes) -> PacketStart:
+    """What the first START_BYTES bytes of a packet say of it.
 
     Raises:
-        PacketDamage: a mode field is reserved or not allowed at its place.
+        PacketDamage: a mode field is reserved or not allowed at its place, or a size is too large.
     """
-    return _read_modes(parameters, signals, BitReader(start[:MODES_BYTES].ljust(MODES_BYTES, b"\0")))
+    return _read_start(layout, BitReader(start[:START_BYTES].ljust(START_BYTES, b"\0")))
 
 
-def decode_packet(parameters: StreamParameters, signals: int, packet: bytes) -> Window:
+def decode_packet(layout: PacketLayout, packet: bytes) -> Window:
     """The window of a packet whose size and CRC have been checked.
 
     Raises:
         PacketDamage: the content breaks a rule of the format.
     """
-    bits = BitReader(packet[:-PACKET_CRC_BYTES])
-    frames, modes = _read_modes(parameters, signals, bits)
-    masks = _read_masks(parameters, modes, bits)
-    intensity = any(mode.kind is BlockKind.INTENSITY for mode in modes)  # of one signal at most
+    parameters, bits = layout.parameters, BitReader(packet[:-PACKET_CRC_BYTES])
+    start = _read_start(layout, bits)
+    masks = _read_masks(parameters, start.modes, bits)
+    intensity = any(mode.kind is BlockKind.INTENSITY for mode in start.modes)  # of one signal at most
     levels = [bits.read(LEVEL_BITS) for _ in range(LEVEL_BANDS)] if intensity else []
-    blocks = []
-    for mode, mask in zip(modes, masks, strict=True):
+    if layout.entropy_coded:
+        _skip_padding(bits)
+    sizes, blocks = iter(start.sizes), []
+    for mode, mask in zip(start.modes, masks, strict=True):
         if mode.kind is BlockKind.CODED:
-            blocks.append(_read_coded_block(parameters, mask, frames, bits))
+            blocks.append(_read_coded_block(layout, mask, start.frames, next(sizes), bits))
         elif mode.kind is BlockKind.INTENSITY:
             blocks.append(intensity_block(levels))
         else:
             blocks.append(COPY if mode.kind is BlockKind.COPY else SILENT)
     if not bits.rest_is_zero():
         raise PacketDamage("padding bits are not zero")
-    return Window(frames, tuple(blocks))
+    return Window(start.frames, tuple(blocks))
 
 
-def _read_modes(
-    parameters: StreamParameters, signals: int, bits: BitReader
-) -> tuple[int, tuple[BlockMode, ...]]:
+def _read_start(layout: PacketLayout, bits: BitReader) -> PacketStart:
+    parameters = layout.parameters
     frames = parameters.frames_per_window
     field = bits.read(parameters.mode_bits)
     if field == parameters.short_window_field:
@@ -93,11 +153,22 @@ def _read_modes(
         if frames >= parameters.frames_per_window:
             raise PacketDamage("the prefix of a short window gives the frames of a full one")
         field = bits.read(parameters.mode_bits)
-    fields = [field] + [bits.read(parameters.mode_bits) for _ in range(signals - 1)]
+    fields = [field] + [bits.read(parameters.mode_bits) for _ in range(layout.signals - 1)]
     try:
-        return frames, parameters.modes_of_fields(fields)
+        modes = parameters.modes_of_fields(fields)
     except ValueError as error:
         raise PacketDamage(str(error)) from None
+    sizes = []
+    for mode in modes:
+        if mode.kind is BlockKind.CODED:
+            size = bits.read(layout.size_bits(mode.experts, frames))
+            plain = parameters.plain_bytes(mode.experts, frames)
+            if size >= plain:
+                raise PacketDamage(
+                    f"modelled indices of {size} bytes, which is not below the {plain} of plain ones"
+                )
+            sizes.append(size)
+    return PacketStart(frames, modes, tuple(sizes), layout.packet_bytes(modes, frames, sizes))
 
 
 def _read_masks(
@@ -116,11 +187,22 @@ def _read_masks(
 
 
 def _read_coded_block(
-    parameters: StreamParameters, mask: tuple[int, ...], frames: int, bits: BitReader
+    layout: PacketLayout, mask: tuple[int, ...], frames: int, size: int, bits: BitReader
 ) -> Block:
+    if size:
+        return modelled_block(mask, bits.read_bytes(size))
+    parameters = layout.parameters
     shape = (1 + len(mask), parameters.codebooks_per_quantizer, frames)
     count = shape[0] * shape[1] * shape[2]
     indices = bits.read_array(count, parameters.index_bits).reshape(shape)
     if indices.max() >= parameters.codebook_size:
         raise PacketDamage(f"index {indices.max()} is not below the codebook size")
+    if layout.entropy_coded:
+        _skip_padding(bits)
     return coded_block(mask, indices)
+
+
+def _skip_padding(bits: BitReader) -> None:
+    """Skip to the next whole byte."""
+    if bits.read(-bits.position % 8):
+        raise PacketDamage("padding bits are not zero")

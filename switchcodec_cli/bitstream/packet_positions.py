@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import BadInputError
 from .header import Header
 from .modes import BlockMode
-from .trailer import Trailer, unpack_table
+from .packet import MIN_PACKET_BYTES
+from .trailer import Trailer, unpack_mode_fields, unpack_sizes
 
 NO_FIT = "the packets do not fill the space between header and trailer"
 
@@ -35,6 +36,8 @@ def packet_positions(header: Header, trailer: Trailer, area: int) -> PacketPosit
     Raises:
         BadInputError: packets as the trailer describes them do not fill the area exactly.
     """
+    if header.entropy_coded:
+        return SizePositions(header, trailer, area)
     if trailer.packet_bytes:
         return CommonSizePositions(header, trailer, area)
     return TablePositions(header, trailer, area)
@@ -58,6 +61,43 @@ class CommonSizePositions(PacketPositions):
     def modes_match(self, index: int, modes: Sequence[BlockMode]) -> bool:
         """See PacketPositions; without a table any modes match."""
         return True
+
+
+class SizePositions(PacketPositions):
+    """Entropy-coded packets, whose sizes are in the table.
+
+    Only one block of the table is unpacked at a time.
+    """
+
+    BLOCK = 4096  # packets; a multiple of 8, so that blocks of the table start at whole bytes
+
+    def __init__(self, header: Header, trailer: Trailer, area: int) -> None:
+        self._trailer = trailer
+        self._block = lru_cache(maxsize=1)(self._unpack_block)  # the last one in use stays unpacked
+        self._starts = [0]  # offset of the first packet of each block
+        for number in range(-(-trailer.packets // self.BLOCK)):
+            offsets = self._block(number)
+            if (np.diff(offsets) < MIN_PACKET_BYTES).any():
+                raise BadInputError(NO_FIT)
+            self._starts.append(self._starts[-1] + int(offsets[-1]))
+        if self._starts[-1] != area:
+            raise BadInputError(NO_FIT)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """See PacketPositions."""
+        number, place = divmod(index, self.BLOCK)
+        start, end = map(int, self._block(number)[place : place + 2])
+        return self._starts[number] + start, end - start
+
+    def modes_match(self, index: int, modes: Sequence[BlockMode]) -> bool:
+        """See PacketPositions; the table holds no modes."""
+        return True
+
+    def _unpack_block(self, number: int) -> np.ndarray:
+        """Offsets of the packets of a block, and its end.  # (packets + 1,)"""
+        first = number * self.BLOCK
+        sizes = unpack_sizes(self._trailer, first, min(first + self.BLOCK, self._trailer.packets))
+        return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
 class TablePositions(PacketPositions):
@@ -93,7 +133,7 @@ class TablePositions(PacketPositions):
         parameters, trailer = self._header.parameters, self._trailer
         first = number * self.BLOCK
         last = min(first + self.BLOCK, trailer.packets)
-        fields = unpack_table(self._header, trailer.table, first, last)
+        fields = unpack_mode_fields(self._header, trailer.table, first, last)
         for distinct in np.unique(fields, axis=0).tolist():
             self._modes(distinct)
         sizes = parameters.packet_bytes_of_fields(fields)

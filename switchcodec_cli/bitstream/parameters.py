@@ -153,6 +153,11 @@ class StreamParameters:
         """Bits of the indices of one quantizer."""
         return self.codebooks_per_quantizer * self.index_bits * frames
 
+    def plain_bytes(self, experts: int, frames: int | None = None) -> int:
+        """Whole bytes that hold the plain indices of a coded block."""
+        bits = (1 + experts) * self.quantizer_bits(self.frames_per_window if frames is None else frames)
+        return -(-bits // 8)
+
     def side_bits(self, modes: Sequence[BlockMode], frames: int | None = None) -> int:
         """Bits of a packet before its indices: short-window prefix, mode fields, mask ranks and levels."""
         bits = len(modes) * self.mode_bits

@@ -13,6 +13,7 @@ from math import ceil, isfinite
 
 from ..errors import UsageError
 from .modes import BlockKind, BlockMode, coded_modes
+from .packet import MIN_PACKET_BYTES, PacketLayout
 from .parameters import StreamParameters
 
 # By convention, nine quantizers of 10 bits at 44100/512 frames per second are labelled 8 kbps. The label of
@@ -146,17 +147,19 @@ def constant_packet_sizes(parameters: StreamParameters, signals: int, experts_to
 
 
 @lru_cache(maxsize=64)
-def packet_sizes(
-    parameters: StreamParameters, signals: int, experts_total: int | None, frames: int | None
-) -> frozenset[int]:
-    """All sizes that a packet can have.
+def packet_sizes(layout: PacketLayout, experts_total: int | None, frames: int | None) -> Sequence[int]:
+    """Sizes that a packet can have, in ascending order; of entropy-coded packets, all up to the largest.
 
     Args:
+        layout: of the packets
         experts_total: experts per window over all signals; None if the rate is not constant
         frames: latent frames in the window; None for a full one
     """
-    return frozenset(
-        parameters.packet_bytes(modes, frames)
-        for modes in parameters.all_modes(signals)
+    parameters = layout.parameters
+    whole = parameters.frames_per_window if frames is None else frames
+    sizes = {
+        layout.packet_bytes(modes, whole, [0] * sum(mode.kind is BlockKind.CODED for mode in modes))
+        for modes in parameters.all_modes(layout.signals)
         if keeps_constant_rate(parameters, experts_total, modes)
-    )
+    }
+    return range(MIN_PACKET_BYTES, max(sizes) + 1) if layout.entropy_coded else tuple(sorted(sizes))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .errors import PacketDamage
 from .header import Header
 from .modes import BlockMode
-from .packet import crc_matches, decode_packet, parse_modes
+from .packet import crc_matches, decode_packet, parse_start
 from .window import Window
 
 
@@ -42,7 +42,7 @@ def check_packet(
     """Checks all of a packet but its masks and indices.
 
     Args:
-        data: the packet, whose size has been found from the trailer or from its own mode fields
+        data: the packet, whose size has been found from the trailer or from the packet's own start
         expected_frames: latent frames in the window, None if the total number of samples is not known
     """
     parameters = header.parameters
@@ -50,23 +50,23 @@ def check_packet(
     if not crc_matches(index, data):
         return damaged_window(header, index, frames, "wrong checksum")
     try:
-        packet_frames, modes = parse_modes(parameters, header.signals, data)
+        start = parse_start(header.layout, data)
     except PacketDamage as damage:
         return damaged_window(header, index, frames, str(damage))
-    frames = expected_frames or packet_frames
-    if parameters.packet_bytes(modes, packet_frames) != len(data):
+    frames = expected_frames or start.frames
+    if start.packet_bytes != len(data):
         return damaged_window(header, index, frames, "its size is not what its mode fields imply")
-    if not header.modes_allowed(modes):
+    if not header.modes_allowed(start.modes):
         reason = f"its number of experts breaks the constant rate of {header.experts_total} per window"
         return damaged_window(header, index, frames, reason)
-    if packet_frames != frames:
-        return damaged_window(header, index, frames, f"it has {packet_frames} frames instead of {frames}")
-    return RawPacket(index, frames, modes, data)
+    if start.frames != frames:
+        return damaged_window(header, index, frames, f"it has {start.frames} frames instead of {frames}")
+    return RawPacket(index, frames, start.modes, data)
 
 
 def unpack(header: Header, packet: RawPacket) -> Window | DamagedWindow:
     """The window in a packet."""
     try:
-        return decode_packet(header.parameters, header.signals, packet.data)
+        return decode_packet(header.layout, packet.data)
     except PacketDamage as damage:
         return damaged_window(header, packet.index, packet.frames, str(damage))

@@ -10,7 +10,7 @@ from ..errors import BadInputError
 from .byte_source import ByteSource
 from .errors import PacketDamage, TruncatedError
 from .header import Header
-from .packet import MIN_PACKET_BYTES, MODES_BYTES, crc_matches, parse_modes
+from .packet import MIN_PACKET_BYTES, START_BYTES, crc_matches, parse_start
 from .rates import constant_packet_sizes
 from .trailer import FIXED_BYTES, MARKER, claimed_packets
 
@@ -34,45 +34,46 @@ class Resynchroniser:
     def __init__(self, header: Header, source: ByteSource) -> None:
         self._header, self._source = header, source
         self._constant_sizes: frozenset[int] = frozenset()
-        if header.experts_total is not None:
+        if header.experts_total is not None and not header.entropy_coded:
             self._constant_sizes = constant_packet_sizes(
                 header.parameters, header.signals, header.experts_total
             )
         self._work = 0  # in bytes, so far
 
     @cached_property
-    def _sizes(self) -> list[int]:
+    def _sizes(self) -> Sequence[int]:
         """All sizes that a full packet can have, in ascending order."""
-        return sorted(self._header.packet_sizes())
+        return self._header.packet_sizes()
 
     @cached_property
     def _largest(self) -> int:
         """Largest size of any packet; with its prefix, a short one can be larger than all full ones."""
         almost_full = self._header.parameters.frames_per_window - 1
-        short = self._header.packet_sizes(almost_full) if almost_full else frozenset()
-        return max([*self._sizes, *short])
+        short = self._header.packet_sizes(almost_full) if almost_full else ()
+        return max([*self._sizes[-1:], *short[-1:]])
 
     def find_end(self, index: int, claimed: int | None) -> DamagedExtent:
         """The extent of the damaged packet at the position of the source.
 
         Tried in this order: a trailer that counts ``index + 1`` packets; a sound packet ``index + 1``, first
         behind the claimed size, then behind every size that a packet can have; without any of these, as
-        when two packets in a row are damaged, the size of a constant rate or the claimed size.
+        when two packets in a row are damaged, the size of a constant rate or the claimed size. Where packets
+        can have any size, two sound packets in a row are required, or one and the end of the packets.
 
         Args:
             index: of the window
-            claimed: size that the packet's own mode fields give; None if they are damaged
+            claimed: size that the packet's own start gives; None if it is damaged
 
         Raises:
             BadInputError: the next packet cannot be found.
         """
-        # Room for a packet of the largest size behind another, or for the fixed part of a trailer
-        ahead = self._source.peek(max(2 * self._largest + MODES_BYTES, self._largest + FIXED_BYTES))
+        # Room for packets of the largest size behind this one, or for the fixed part of a trailer
+        packets = 1 + self._sound_packets
+        ahead = self._source.peek(max(packets * self._largest + START_BYTES, self._largest + FIXED_BYTES))
         self._work += len(ahead)
         extent = self._before_trailer(ahead, index)
         if extent is None:
-            candidates = self._sizes if claimed is None else [claimed, *self._sizes]
-            extent = self._before_packet(ahead, index, candidates)
+            extent = self._before_packets(ahead, index, claimed)
         if extent is not None:
             return extent
         if self._work > SEARCH_BYTES + SEARCH_FACTOR * self._source.position:
@@ -96,25 +97,41 @@ class Resynchroniser:
             at = ahead.find(MARKER, at + 1)
         return None
 
-    def _before_packet(self, ahead: bytes, index: int, sizes: Sequence[int]) -> DamagedExtent | None:
-        """The first of these extents that a sound packet ``index + 1`` follows."""
-        for size in sizes:
-            if self._is_packet(ahead, size, index + 1):
+    @property
+    def _sound_packets(self) -> int:
+        """Sound packets that must follow: a CRC of 16 bits does not suffice to try thousands of sizes."""
+        return 2 if self._header.entropy_coded else 1
+
+    def _before_packets(self, ahead: bytes, index: int, claimed: int | None) -> DamagedExtent | None:
+        """The first extent that sound packets follow, beginning with ``index + 1``."""
+        for size in self._sizes if claimed is None else [claimed, *self._sizes]:
+            if self._are_packets(ahead, size, index + 1):
                 return DamagedExtent(size)
         return None
 
-    def _is_packet(self, ahead: bytes, at: int, index: int) -> bool:
-        """Whether a sound packet of window ``index`` starts at position ``at``."""
-        parameters = self._header.parameters
+    def _are_packets(self, ahead: bytes, at: int, first: int) -> bool:
+        """Whether sound packets start at ``at``, that of window ``first`` and as many as required."""
+        for index in range(first, first + self._sound_packets):
+            if index > first and ahead[at:].startswith(MARKER):
+                return True
+            size = self._packet_size(ahead, at, index)
+            if size is None:
+                return False
+            at += size
+        return True
+
+    def _packet_size(self, ahead: bytes, at: int, index: int) -> int | None:
+        """Size of the packet of window ``index`` that starts at ``at``; None if there is no sound one."""
         self._work += CANDIDATE_BYTES
         try:
-            frames, modes = parse_modes(parameters, self._header.signals, ahead[at : at + MODES_BYTES])
+            start = parse_start(self._header.layout, ahead[at : at + START_BYTES])
         except PacketDamage:
-            return False
-        size = parameters.packet_bytes(modes, frames)
-        packet = ahead[at : at + size]
+            return None
+        packet = ahead[at : at + start.packet_bytes]
         self._work += len(packet)
-        return len(packet) == size and self._header.modes_allowed(modes) and crc_matches(index, packet)
+        complete = len(packet) == start.packet_bytes
+        sound = complete and self._header.modes_allowed(start.modes) and crc_matches(index, packet)
+        return start.packet_bytes if sound else None
 
     def _likely_size(self, claimed: int | None) -> int | None:
         """The size to assume where nothing sound follows; None without any clue."""

@@ -14,10 +14,12 @@ from .bits import BitReader, BitWriter
 from .byte_source import TakeBytes
 from .errors import TruncatedError
 from .header import MINOR, Header
+from .parameters import bits_for
 
 MARKER = b"\xffEND"
 END_MAGIC = b"CWS\x89"
 MAX_ADDITIONS_BYTES = 1 << 16  # of newer minor versions
+MAX_SIZE_BITS = 24  # width of the size of an entropy-coded packet in the table
 WRONG_PACKETS_CRC = "the checksum over all packets is wrong, although that of each packet is right"
 
 _FIXED = struct.Struct("<4sIQIIIHH")
@@ -37,7 +39,8 @@ class Trailer:
     packets_crc: int  # CRC-32 over the bytes of all packets
     packet_bytes: int  # size of every packet but the last; 0: see the table
     last_frames: int  # latent frames in the last window, 0 if there is none
-    table: bytes = b""  # mode fields of all packets, packed
+    table: bytes = b""  # mode fields of all packets, packed; of entropy-coded packets, their sizes
+    size_bits: int = 0  # of each of these sizes
     source: SourceDigest | None = None  # None if unknown
     request: EncodingRequest | None = None  # None if nothing is known
     additions_bytes: int = ADDITIONS_BYTES  # 0 in version 1.0, perhaps more in newer versions
@@ -49,22 +52,43 @@ class Trailer:
 
 
 def trailer_bytes(header: Header, packets: int) -> int:
-    """Size of a trailer with a table of so many packets, as this version writes it."""
-    return MIN_TRAILER_BYTES + _table_bytes(header, packets) + ADDITIONS_BYTES
+    """Largest size of a trailer with a table of so many packets, as this version writes it."""
+    size_bits = bits_for(header.packet_sizes()[-1] + 1) if header.entropy_coded else 0
+    return MIN_TRAILER_BYTES + _table_bytes(header, packets, size_bits) + ADDITIONS_BYTES
 
 
-def _table_bytes(header: Header, packets: int) -> int:
-    return -(-packets * header.signals * header.parameters.mode_bits // 8)
+def _table_bytes(header: Header, packets: int, size_bits: int) -> int:
+    width = size_bits if header.entropy_coded else header.signals * header.parameters.mode_bits
+    return -(-packets * width // 8)
 
 
-def pack_table(header: Header, mode_fields: np.ndarray) -> bytes:
+def pack_mode_fields(header: Header, mode_fields: np.ndarray) -> bytes:
     """The table of these mode fields  # (packets, signals)"""
     bits = BitWriter()
     bits.write_array(mode_fields, header.parameters.mode_bits)
     return bits.to_bytes()
 
 
-def unpack_table(header: Header, table: bytes, first: int, last: int) -> np.ndarray:
+def pack_sizes(sizes: np.ndarray) -> tuple[bytes, int]:
+    """The table of the sizes of entropy-coded packets, (packets,), and the width of an entry in bits."""
+    width = bits_for(int(sizes.max(initial=0)) + 1)
+    bits = BitWriter()
+    bits.write_array(sizes, width)
+    return bits.to_bytes(), width
+
+
+def unpack_sizes(trailer: Trailer, first: int, last: int) -> np.ndarray:
+    """Sizes of the entropy-coded packets ``first`` to ``last - 1``; ``first`` must be a multiple of 8.
+
+    Returns:
+        Sizes in bytes  # (packets,)
+    """
+    start, width = first * trailer.size_bits // 8, trailer.size_bits
+    bits = BitReader(trailer.table[start : -(-last * width // 8)])
+    return bits.read_array(last - first, width)
+
+
+def unpack_mode_fields(header: Header, table: bytes, first: int, last: int) -> np.ndarray:
     """Mode fields of the packets ``first`` to ``last - 1``; ``first`` must be a multiple of 8.
 
     Returns:
@@ -85,7 +109,7 @@ def encode_trailer(trailer: Trailer) -> bytes:
         trailer.total_samples,
         trailer.packets,
         trailer.packets_crc,
-        trailer.packet_bytes,
+        trailer.packet_bytes or trailer.size_bits,
         trailer.last_frames,
         0,
     )
@@ -119,8 +143,8 @@ def is_trailer_without_marker(header: Header, peek: TakeBytes, packets: int) -> 
     if len(fixed) < FIXED_BYTES:
         return False
     size: int
-    _, size, _, count, _, packet_bytes, _, _ = _FIXED.unpack(fixed)
-    if count != packets or _additions_of_size(header, size, packets, packet_bytes) is None:
+    _, size, _, count, _, size_field, _, _ = _FIXED.unpack(fixed)
+    if count != packets or _additions_of_size(header, size, packets, size_field) is None:
         return False
     whole = peek(size)
     return len(whole) == size and trailer_size_at_end(whole[-LENGTH_AND_MAGIC_BYTES:]) == size
@@ -142,10 +166,10 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
         raise BadInputError("there is no trailer")
     if len(fixed) < FIXED_BYTES:
         raise TruncatedError("the stream is truncated: it ends within its trailer")
-    _, size, total, packets, packets_crc, packet_bytes, last_frames, reserved = _FIXED.unpack(fixed)
+    _, size, total, packets, packets_crc, size_field, last_frames, reserved = _FIXED.unpack(fixed)
     if packets not in packet_counts:
         raise BadInputError(f"the trailer counts {packets} windows, but {packet_counts[-1]} precede it")
-    additions_bytes = _additions_of_size(header, size, packets, packet_bytes)
+    additions_bytes = _additions_of_size(header, size, packets, size_field)
     if additions_bytes is None:
         raise BadInputError(f"the trailer claims {size} bytes, which does not fit its content")
     rest = take(size - FIXED_BYTES)
@@ -160,9 +184,10 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
         total,
         packets,
         packets_crc,
-        packet_bytes,
+        0 if header.entropy_coded else size_field,
         last_frames,
         rest[:table_bytes],
+        size_field if header.entropy_coded else 0,
         source,
         request,
         additions_bytes,
@@ -173,9 +198,18 @@ def read_trailer(header: Header, take: TakeBytes, packet_counts: range) -> Trail
     return trailer
 
 
-def _additions_of_size(header: Header, size: int, packets: int, packet_bytes: int) -> int | None:
-    """Size in bytes of the additions in a trailer of ``size`` bytes; None if it cannot have this size."""
-    table_bytes = _table_bytes(header, packets) if packet_bytes == 0 else 0
+def _additions_of_size(header: Header, size: int, packets: int, size_field: int) -> int | None:
+    """Size in bytes of the additions in a trailer of ``size`` bytes; None if it cannot have this size.
+
+    Args:
+        size_field: the common size of packets; with entropy-coded packets, the width of their sizes
+    """
+    if header.entropy_coded:
+        if (size_field == 0) != (packets == 0) or size_field > MAX_SIZE_BITS:
+            return None
+        table_bytes = _table_bytes(header, packets, size_field)
+    else:
+        table_bytes = _table_bytes(header, packets, 0) if size_field == 0 else 0
     additions_bytes = size - MIN_TRAILER_BYTES - table_bytes
     return additions_bytes if additions_bytes in _additions_sizes(header.minor) else None
 
@@ -205,6 +239,7 @@ def _check(header: Header, trailer: Trailer) -> None:
         )
     if trailer.packet_bytes and trailer.packets < 2:
         raise BadInputError("the trailer gives a common packet size for fewer than two packets")
-    padding = 8 * len(trailer.table) - trailer.packets * header.signals * header.parameters.mode_bits
+    width = trailer.size_bits if header.entropy_coded else header.signals * header.parameters.mode_bits
+    padding = 8 * len(trailer.table) - trailer.packets * width
     if padding > 0 and trailer.table[-1] & ((1 << padding) - 1):
         raise BadInputError("the padding bits of the trailer's table are not zero")

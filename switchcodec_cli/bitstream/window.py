@@ -24,19 +24,22 @@ class Block:
         kind: how the block is coded
         experts: mask of a coded block, ascending
         indices: codebook indices of a coded block, the shared quantizer first, then the experts in the order
-            of the mask  # (1 + len(experts), codebooks per quantizer, frames)
+            of the mask; empty while they are modelled  # (1 + len(experts), codebooks per quantizer, frames)
         levels: levels of an intensity stereo block, one for each band, 0 (silence) to 31
+        modelled: indices of a coded block as the index model codes them, in place of ``indices``
     """
 
     kind: BlockKind
     experts: tuple[int, ...] = ()
     indices: np.ndarray = field(default_factory=_no_indices)
     levels: tuple[int, ...] = ()
+    modelled: bytes = b""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Block):
             return NotImplemented
-        mine, others = (self.kind, self.experts, self.levels), (other.kind, other.experts, other.levels)
+        mine = (self.kind, self.experts, self.levels, self.modelled)
+        others = (other.kind, other.experts, other.levels, other.modelled)
         return mine == others and np.array_equal(self.indices, other.indices)
 
     @property
@@ -52,6 +55,11 @@ COPY = Block(BlockKind.COPY)
 def coded_block(experts: Sequence[int], indices: np.ndarray) -> Block:
     """A block coded by the shared quantizer and these experts; see Block."""
     return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), indices)
+
+
+def modelled_block(experts: Sequence[int], payload: bytes) -> Block:
+    """A block coded by the shared quantizer and these experts, its indices by the index model; see Block."""
+    return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), modelled=payload)
 
 
 def intensity_block(levels: Sequence[int]) -> Block:
@@ -94,7 +102,7 @@ def check_window(parameters: StreamParameters, signals: int, window: Window) -> 
         _check_levels(block)
         if block.kind is BlockKind.CODED:
             _check_coded(parameters, block, window.frames)
-        elif block.experts or block.indices.size:
+        elif block.experts or block.indices.size or block.modelled:
             raise ValueError(f"a {block.kind.value} block has no experts and no indices")
     error = parameters.mode_error(window.modes)
     if error:
@@ -113,6 +121,11 @@ def _check_coded(parameters: StreamParameters, block: Block, frames: int) -> Non
     in_range = all(0 <= expert < parameters.experts for expert in experts)
     if list(experts) != sorted(set(experts)) or not in_range:
         raise ValueError(f"experts must ascend within 0..{parameters.experts - 1}, not {experts}")
+    if block.modelled:
+        plain = parameters.plain_bytes(len(experts), frames)
+        if indices.size or len(block.modelled) >= plain:
+            raise ValueError(f"modelled indices take the place of plain ones and fewer than {plain} bytes")
+        return
     shape = (1 + len(experts), parameters.codebooks_per_quantizer, frames)
     if indices.shape != shape:
         raise ValueError(f"the indices must have the shape {shape}, not {indices.shape}")

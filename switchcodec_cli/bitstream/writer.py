@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from array import array
 from typing import BinaryIO
 
 import numpy as np
@@ -12,15 +13,15 @@ from .bit_budget import BitBudget
 from .header import Header, encode_header
 from .packet import encode_packet
 from .parameters import MAX_PACKETS
-from .trailer import Trailer, encode_trailer, pack_table
+from .trailer import Trailer, encode_trailer, pack_mode_fields, pack_sizes
 from .window import Window, check_window
 
 
 class StreamWriter:
     """Writes a stream without seeking.
 
-    Memory: one byte per signal and window, for the trailer's table. A stream that is not closed has no
-    trailer; readers report it as truncated.
+    Memory: one byte per signal and window for the trailer's table; for entropy-coded packets, four bytes per
+    window. A stream that is not closed has no trailer; readers report it as truncated.
 
     Args:
         file: takes the bytes
@@ -54,15 +55,17 @@ class StreamWriter:
         if index == MAX_PACKETS:
             raise ValueError(f"a stream holds at most {MAX_PACKETS} windows")
         check_window(parameters, header.signals, window)
+        if not header.entropy_coded and any(block.modelled for block in window.blocks):
+            raise ValueError("the packets of this stream are not entropy-coded")
         if not header.modes_allowed(window.modes):
             modes = ", ".join(map(str, window.modes))
             raise ValueError(
                 f"a window ({modes}) breaks the constant rate of {header.experts_total} experts per window"
             )
-        packet = encode_packet(parameters, index, window)
+        packet = encode_packet(header.layout, index, window)
         self._file.write(packet)
         self._trailer.add(packet, window)
-        self.budget.add_packet(parameters, window.modes, window.frames)
+        self.budget.add_packet(header.layout, window, len(packet))
         return len(packet)
 
     def close(self, total_samples: int | None = None, source: SourceDigest | None = None) -> Trailer:
@@ -107,6 +110,7 @@ class _TrailerBuilder:
         self._header = header
         self._crc = 0
         self._mode_fields = bytearray()
+        self._sizes = array("I")  # of entropy-coded packets
         self._first_size = 0  # of packet 0
         self._last_size = 0
         self._sizes_vary = False  # among all packets but the last
@@ -126,17 +130,32 @@ class _TrailerBuilder:
             self._sizes_vary |= self._last_size != self._first_size
         self._last_size = len(packet)
         self._crc = zlib.crc32(packet, self._crc)
-        self._mode_fields += bytes(map(self._header.parameters.mode_field, window.modes))
+        if self._header.entropy_coded:
+            self._sizes.append(len(packet))
+        else:
+            self._mode_fields += bytes(map(self._header.parameters.mode_field, window.modes))
         self.packets += 1
         self.last_frames = window.frames
 
     def build(
         self, total_samples: int, source: SourceDigest | None, request: EncodingRequest | None
     ) -> Trailer:
-        """The trailer: with a table only if the packets other than the last differ in size."""
-        common = 0 if self.packets < 2 or self._sizes_vary else self._first_size
-        fields = np.frombuffer(bytes(self._mode_fields), np.uint8)
-        table = b"" if common else pack_table(self._header, fields)
+        """The trailer, with a table unless plain packets other than the last have a common size."""
+        common, table, size_bits = 0, b"", 0
+        if self._header.entropy_coded:
+            table, size_bits = pack_sizes(np.array(self._sizes, np.uint32))
+        elif self.packets < 2 or self._sizes_vary:
+            table = pack_mode_fields(self._header, np.frombuffer(bytes(self._mode_fields), np.uint8))
+        else:
+            common = self._first_size
         return Trailer(
-            total_samples, self.packets, self._crc, common, self.last_frames, table, source, request
+            total_samples,
+            self.packets,
+            self._crc,
+            common,
+            self.last_frames,
+            table,
+            size_bits,
+            source,
+            request,
         )

@@ -23,11 +23,12 @@ from switchcodec_cli.bitstream import (
     rank_of_mask,
 )
 from switchcodec_cli.bitstream.packet import (
+    PacketLayout,
     crc_matches,
     decode_packet,
     encode_packet,
     packet_crc,
-    parse_modes,
+    parse_start,
 )
 from switchcodec_cli.bitstream.window import check_window
 
@@ -35,13 +36,17 @@ from switchcodec_cli.bitstream.window import check_window
 def round_trip(parameters: StreamParameters, window: Window, index: int = 5) -> None:
     signals = len(window.blocks)
     check_window(parameters, signals, window)
-    packet = encode_packet(parameters, index, window)
-    assert crc_matches(index, packet)
-    assert not crc_matches(index + 1, packet)
-    frames = window.frames if window.frames < parameters.frames_per_window else None
-    assert len(packet) == parameters.packet_bytes(window.modes, frames)
-    assert parse_modes(parameters, signals, packet) == (window.frames, window.modes)
-    assert decode_packet(parameters, signals, packet) == window
+    for entropy_coded in (False, True):
+        layout = PacketLayout(parameters, signals, entropy_coded)
+        packet = encode_packet(layout, index, window)
+        assert crc_matches(index, packet)
+        assert not crc_matches(index + 1, packet)
+        start = parse_start(layout, packet)
+        assert (start.frames, start.modes, start.packet_bytes) == (window.frames, window.modes, len(packet))
+        assert decode_packet(layout, packet) == window
+        frames = window.frames if window.frames < parameters.frames_per_window else None
+        if not entropy_coded:
+            assert len(packet) == parameters.packet_bytes(window.modes, frames)
 
 
 def with_crc(index: int, bits: str) -> bytes:
@@ -108,7 +113,7 @@ def test_order_of_bits() -> None:
             for codebook in range(2):
                 for frame in range(4):
                     bits += f"{block.indices[quantizer, codebook, frame]:04b}"
-    assert encode_packet(parameters, 9, Window(4, (first, second))) == with_crc(9, bits)
+    assert encode_packet(PacketLayout(parameters, 2), 9, Window(4, (first, second))) == with_crc(9, bits)
 
 
 def test_levels_are_between_ranks_and_indices() -> None:
@@ -118,7 +123,7 @@ def test_levels_are_between_ranks_and_indices() -> None:
     bits = f"{SMALL.mode_field(intensity):04b}{2:04b}{rank_of_mask(block.experts):03b}"
     bits += "".join(f"{level:05b}" for level in levels)
     bits += "".join(f"{index:04b}" for index in block.indices.ravel())
-    packet = encode_packet(SMALL, 5, Window(4, (intensity_block(levels), block)))
+    packet = encode_packet(PacketLayout(SMALL, 2), 5, Window(4, (intensity_block(levels), block)))
     assert packet == with_crc(5, bits)
     assert len(packet) == SMALL.packet_bytes((intensity, BlockMode(BlockKind.CODED, 2)))
 
