@@ -38,6 +38,7 @@ class Codec:
 
     Attributes:
         parameters: What readers of the streams must know of the model.
+        has_index_model: Whether streams can be entropy-coded.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Codec:
         self.model, self.fingerprint = model, fingerprint
         self.provenance = dict(provenance or {})
         self._process = os.getpid()
+        self.has_index_model = model.index_tensors is not None
         config, quantizer = model.config, model.config.quantizer
         self.parameters = StreamParameters(
             sample_rate=config.sample_rate,
@@ -88,6 +90,7 @@ class Codec:
         quality: float | None = None,
         max_kbps: float | None = None,
         effort: int = DEFAULT_EFFORT,
+        cbr: bool = False,
         tags: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Encode a whole recording.
@@ -96,13 +99,14 @@ class Codec:
             audio: Floating-point samples of full scale 1, or integers of 8, 16 or 32 bits, which are scaled;
                 an array or a torch tensor. # (n,) or (n, channels)
             sample_rate: In Hz.
-            kbps: Constant rate over all channels, 2.67 by default. See `EncoderSettings` for this and the
-                other forms of a rate.
+            kbps: Rate of the whole stream at most, over all channels, 2.67 by default. See `EncoderSettings`
+                for this and the other forms of a rate.
             experts: Constant number of experts per window and signal.
-            average_kbps: Average rate.
+            average_kbps: As kbps, also with weights without an index model.
             quality: 0 to 10.
-            max_kbps: Limit for every window, with average_kbps or quality.
+            max_kbps: Limit for every window, with a rate of the whole stream or a quality.
             effort: Search effort, 0 (fastest) to 3 (best quality).
+            cbr: Constant bit rate, with plain indices.
             tags: Stored in the stream: pairs of key and value, or a mapping.
 
         Returns:
@@ -120,9 +124,9 @@ class Codec:
             total_samples=len(samples),
             tags=tags or (),
         )
-        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort)
+        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort, cbr)
         allocation = None
-        if settings.average_kbps is not None:
+        if self.needs_first_pass(settings):
             first_pass = self.first_pass(source, settings)
             first_pass.write(samples)
             allocation = first_pass.close()
@@ -277,9 +281,14 @@ class Codec:
             UsageError: The settings cannot be met.
         """
         adapt_to_fork(self.model.device, self._process)
-        settings = settings or EncoderSettings()
+        settings = (settings or EncoderSettings()).resolved(self.has_index_model)
         writer = StreamWriter(file, self._header(source, settings), settings.request)
         return StreamEncoder(self.model, writer, settings, allocation)
+
+    def needs_first_pass(self, settings: EncoderSettings) -> bool:
+        """Whether a first pass over the audio improves the allocation of the rate enough to pay for it."""
+        resolved = settings.resolved(self.has_index_model)
+        return resolved.average_kbps is not None and (resolved.effort >= 2 or not self.has_index_model)
 
     def first_pass(self, source: SourceFormat, settings: EncoderSettings) -> FirstPass:
         """Make a first pass for an average rate: it takes the blocks that the encoder will take.
@@ -287,6 +296,7 @@ class Codec:
         Raises:
             UsageError: The settings cannot be met, or have no average rate.
         """
+        settings = settings.resolved(self.has_index_model)
         if settings.average_kbps is None:
             raise UsageError("a first pass is for an average rate only")
         adapt_to_fork(self.model.device, self._process)
@@ -325,7 +335,7 @@ class Codec:
         return StreamDecoder(self.model, reader, start, duration, conceal, phase_iterations)
 
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
-        return make_header(self.parameters, self.fingerprint, source, settings)
+        return make_header(self.parameters, self.fingerprint, source, settings, self.has_index_model)
 
 
 class _NoProgress:

@@ -18,6 +18,7 @@ class JobCodec(Protocol):
 
     parameters: StreamParameters
     fingerprint: bytes
+    has_index_model: bool
 
     def encoder(
         self,
@@ -27,6 +28,9 @@ class JobCodec(Protocol):
         allocation: RateAllocation | None = None,
     ) -> StreamEncoder:
         """Make an encoder that takes blocks of audio and writes a stream. Raises UsageError."""
+
+    def needs_first_pass(self, settings: EncoderSettings) -> bool:
+        """Whether a first pass over the audio is worth its time."""
 
     def first_pass(self, source: SourceFormat, settings: EncoderSettings) -> FirstPass:
         """Make a first pass for an average rate. Raises UsageError."""

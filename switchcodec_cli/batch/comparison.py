@@ -36,14 +36,19 @@ class StreamComparison:
         parameters: of the model.
         fingerprint: of its weights.
         request: settings of the encoder.
+        modelled: whether the weights have an index model.
 
     Raises:
         UsageError: the model does not support the settings.
     """
 
-    def __init__(self, parameters: StreamParameters, fingerprint: bytes, request: EncodeRequest) -> None:
-        request.settings.check(parameters, 1)
+    def __init__(
+        self, parameters: StreamParameters, fingerprint: bytes, request: EncodeRequest, modelled: bool
+    ) -> None:
+        self._settings = request.settings.resolved(modelled)
+        self._settings.check(parameters, 1)
         self._parameters, self._fingerprint, self._request = parameters, fingerprint, request
+        self._modelled = modelled
 
     def difference(self, job: Job) -> Difference | None:
         """How the output of a job differs from what would be written; None if it does not.
@@ -65,15 +70,17 @@ class StreamComparison:
                 self._request.source_format(
                     job.source, reader, header.channel_coding == ChannelCoding.DUAL_MONO
                 ),
-                self._request.settings,
+                self._settings,
+                self._modelled,
             )
         return _weights_difference(header, expected) or self._settings_difference(header, expected, trailer)
 
     def _settings_difference(self, header: Header, expected: Header, trailer: Trailer) -> Difference | None:
         """Settings that differ for the same recording."""
-        stored, asked = trailer.request or EncodingRequest(), self._request.settings.request
+        stored, asked = trailer.request or EncodingRequest(), self._settings.request
         pairs: dict[str, tuple[object, object]] = {
             "channels": (header.channels, expected.channels),
+            "indices": (_index_coding(header), _index_coding(expected)),
             "rate mode": (header.rate_mode.name.lower(), expected.rate_mode.name.lower()),
             "kbps": (_asked_kbps(header), _asked_kbps(expected)),
             "experts": (header.experts_total, expected.experts_total),
@@ -108,6 +115,10 @@ def _weights_difference(header: Header, expected: Header) -> Difference | None:
         return None
     found, wanted = header.fingerprint.hex()[:12], expected.fingerprint.hex()[:12]
     return Difference(f"was made with other weights ({found} instead of {wanted})")
+
+
+def _index_coding(header: Header) -> str:
+    return "modelled" if header.entropy_coded else "plain"
 
 
 def _asked_kbps(header: Header) -> float | None:

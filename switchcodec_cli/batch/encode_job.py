@@ -125,7 +125,9 @@ class FileEncoder:
 
     def __init__(self, codec: JobCodec, request: EncodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
-        self._comparison = StreamComparison(codec.parameters, codec.fingerprint, request)
+        self._comparison = StreamComparison(
+            codec.parameters, codec.fingerprint, request, codec.has_index_model
+        )
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:
         """Encode a file block by block. Raises SwcError."""
@@ -192,7 +194,7 @@ class FileEncoder:
     ) -> RateAllocation | None:
         """Allocate an average rate over a whole file; None for other rates and for pipes."""
         settings = self._request.settings
-        if settings.average_kbps is None or not os.path.isfile(job.source):
+        if not self._codec.needs_first_pass(settings) or not os.path.isfile(job.source):
             return None
         first_pass = self._codec.first_pass(source, settings)
         progress.start(f"first pass: {job.source}", seconds)

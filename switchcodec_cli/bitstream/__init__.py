@@ -12,6 +12,7 @@ from .inspection import Problem, Report, Summary, inspect, verify
 from .intensity import LEVEL_BANDS, LEVEL_BITS, LEVEL_EDGES, LEVEL_STEP, LEVEL_UNITY, level_gains
 from .masks import mask_of_rank, rank_of_mask
 from .modes import BlockKind, BlockMode, coded_modes
+from .packet import PacketLayout
 from .parameters import StreamParameters
 from .rates import (
     Rate,
@@ -49,6 +50,7 @@ __all__ = [
     "DigestKind",
     "EncodingRequest",
     "Header",
+    "PacketLayout",
     "Problem",
     "Rate",
     "RateMode",

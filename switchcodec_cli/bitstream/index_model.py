@@ -148,6 +148,11 @@ class IndexModelTensors:
         return tensors
 
     @property
+    def arrays(self) -> dict[str, Numbers]:
+        """All arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
     def codebooks(self) -> int:
         """C."""
         return len(self.order)

@@ -7,11 +7,13 @@ as lanes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
+from ..errors import BadInputError
 from .header import Header
 from .index_model import IndexModel, Integers, Masks
 from .modes import BlockKind
@@ -103,6 +105,51 @@ def restore_indices(
         number, length = numbers[lane], frames[lane]
         restored[number] = damaged_window(header, first + number, length, f"modelled indices: {reason}")
     return restored
+
+
+def restored_windows(
+    header: Header,
+    index_model: Callable[[], IndexModel],
+    windows: Iterator[Window | DamagedWindow],
+    first: int,
+    lanes: int,
+) -> Iterator[Window | DamagedWindow]:
+    """Windows of a stream with plain indices, several at a time; see `restore_indices`.
+
+    An error of the stream is raised after all windows before it.
+
+    Args:
+        header: Of the stream.
+        index_model: Gives the index model; called if the stream is entropy-coded.
+        windows: Of the stream.
+        first: Number of the first of them.
+        lanes: Windows decoded together.
+    """
+    if not header.entropy_coded:
+        yield from windows
+        return
+    model = index_model()
+    while True:
+        group, error = _take(windows, lanes)
+        yield from restore_indices(header, model, group, first)
+        first += len(group)
+        if error is not None:
+            raise error
+        if not group:
+            return
+
+
+def _take(
+    windows: Iterator[Window | DamagedWindow], count: int
+) -> tuple[list[Window | DamagedWindow], BadInputError | None]:
+    """The next windows, up to `count`, and the error that ended them."""
+    group: list[Window | DamagedWindow] = []
+    try:
+        for window in islice(windows, count):
+            group.append(window)
+    except BadInputError as error:
+        return group, error
+    return group, None
 
 
 def _masks(model: IndexModel, blocks: Sequence[Block]) -> Masks:

@@ -48,6 +48,11 @@ class StreamReader:
         self.trailer: Trailer | None = self._random_access.trailer if self._random_access else None
 
     @property
+    def is_seekable(self) -> bool:
+        """Whether packets can be read at any position."""
+        return self._random_access is not None
+
+    @property
     def total_samples(self) -> int | None:
         """Samples per channel at the original rate; None until the header or the trailer gives them."""
         return self.trailer.total_samples if self.trailer else self.header.total_samples

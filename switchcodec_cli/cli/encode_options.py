@@ -20,21 +20,22 @@ _OPTIONS = (
         "--kbps",
         type=float,
         metavar="X",
-        help="Constant rate over all channels; the highest possible rate up to X is used.  [default: 2.67]",
+        help="Rate of the whole file over all channels; it is at most X, and bits are allocated where they "
+        "improve quality most. At effort 2 and 3 files are read twice; pipes are encoded with a look-ahead "
+        "of half a minute.  [default: 2.67]",
     ),
     click.option(
         "--experts",
         type=int,
         metavar="K",
-        help="Constant rate, given as the number of experts per channel.",
+        help="Constant number of experts per channel; the rate varies with the content.",
     ),
     click.option(
-        "--abr",
-        type=float,
-        metavar="X",
-        help="Average rate of X kbps over the file; bits are allocated where they improve quality most. "
-        "Files are read twice; pipes are encoded with a look-ahead of half a minute.",
+        "--cbr",
+        is_flag=True,
+        help="Constant bit rate with --kbps or --experts: windows of one size, with plain indices.",
     ),
+    click.option("--abr", type=float, metavar="X", hidden=True, help="The same as --kbps without --cbr."),
     click.option(
         "--vbr",
         type=float,
@@ -45,7 +46,7 @@ _OPTIONS = (
         "--max-kbps",
         type=float,
         metavar="X",
-        help="Maximum rate of each window of one second, with --abr or --vbr.",
+        help="Maximum rate of each window of one second, with --kbps or --vbr.",
     ),
     effort_option,
     channels_option,
@@ -77,6 +78,7 @@ def encode_request(
     *,
     kbps: float | None,
     experts: int | None,
+    cbr: bool,
     abr: float | None,
     vbr: float | None,
     max_kbps: float | None,
@@ -96,9 +98,11 @@ def encode_request(
     given = [name for name, value in rates.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{', '.join(given)} are mutually exclusive: give one of them")
-    if max_kbps is not None and abr is None and vbr is None:
-        raise UsageError("--max-kbps requires --abr or --vbr; --kbps is a maximum itself")
-    settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort)
+    if max_kbps is not None and (cbr or experts is not None):
+        raise UsageError("--max-kbps goes with --kbps without --cbr, or with --vbr")
+    if cbr and (abr is not None or vbr is not None):
+        raise UsageError("--cbr goes with --kbps or --experts")
+    settings = EncoderSettings(kbps, experts, abr, vbr, max_kbps, effort, cbr)
     samples = None if raw is None else parse_raw_format(raw)
     return EncodeRequest(
         settings,

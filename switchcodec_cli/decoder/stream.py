@@ -21,12 +21,14 @@ from ..bitstream import (
     Window,
     level_gains,
 )
+from ..bitstream.modelled_payload import restored_windows
 from ..errors import BadInputError, UsageError, WeightsError
 from ..model.codec_model import CodecModel
 from .silence_gate import SilenceGate
 from .time_range import DecodingRange, TimeRange
 
 CHUNK_WINDOWS = 8  # windows per run of the network
+FILE_LANES = 32  # windows whose modelled indices are decoded together; of a pipe, those of one chunk
 
 Item = TypeVar("Item")
 Samples = npt.NDArray[np.float32]
@@ -115,7 +117,13 @@ class StreamDecoder:
 
     def _windows(self, needed: DecodingRange) -> Iterator[Window | DamagedWindow]:
         """Read the windows, with damage reported or noted for concealment."""
-        windows = self.reader.windows(needed.first_window, needed.stop_window)
+        windows = restored_windows(
+            self.header,
+            lambda: self._model.index_model,
+            self.reader.windows(needed.first_window, needed.stop_window),
+            needed.first_window,
+            FILE_LANES if self.reader.is_seekable else CHUNK_WINDOWS,
+        )
         while True:
             try:
                 window = next(windows)

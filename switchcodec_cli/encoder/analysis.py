@@ -20,6 +20,7 @@ from .chunks import CHUNK_WINDOWS, AnalysedChunk
 from .extrapolation import CONTEXT, extrapolate
 from .intensity_stereo import IntensityStereo
 from .rate.distortion import DistortionEstimator, FloatArray, audibility
+from .rate.index_cost import IndexCost
 
 FloatSamples = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -39,6 +40,7 @@ class AnalysisOptions:
     features: bool = False  # of the input, for the search
     distortion: bool = False  # estimates by number of experts
     decode_for_distortion: bool = True  # estimate distortion by decoding, not from latents alone
+    index_cost_experts: int | None = None  # expected sizes of modelled indices, measured with so many experts
 
     @property
     def needs_magnitudes(self) -> bool:
@@ -72,6 +74,11 @@ class ChunkAnalyzer:
         self._resampler = StreamResampler(header.original_rate, model.config.sample_rate, self._signals)
         self._framer = _Framer(self._signals, model.hop, CHUNK_WINDOWS * self._size)
         self._estimator = DistortionEstimator(model.quantizer, distance)
+        self._index_cost = None
+        if options.index_cost_experts is not None:
+            self._index_cost = IndexCost(
+                model.quantizer, model.index_model, header.parameters, options.index_cost_experts
+            )
         self._intensity = None
         if self._signals == 2 and model.backbone.has_band_gains:
             self._intensity = IntensityStereo(model.backbone, model.config.sample_rate)
@@ -134,7 +141,10 @@ class ChunkAnalyzer:
             energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
             distortion = self._estimate_distortion(z, features) * audibility(energy)[..., None]
         kept = features if self._options.features else None
-        return AnalysedChunk(z, silent, same, intensity, levels, kept, distortion)
+        index_bytes = None
+        if self._index_cost is not None:
+            index_bytes = np.concatenate([self._index_cost(piece) for _, piece in self._pieces(z)], 1)
+        return AnalysedChunk(z, silent, same, intensity, levels, kept, distortion, index_bytes)
 
     def _compare_signals(
         self, audio: FloatSamples, starts: npt.NDArray[np.int64], silent: BoolArray
@@ -160,15 +170,21 @@ class ChunkAnalyzer:
 
     def _estimate_distortion(self, z: Tensor, features: PerceptualFeatures | None) -> FloatArray:
         """Distortion by number of experts. # (signals, W, Nr + 1)"""
+        return np.concatenate(
+            [
+                self._estimate(windows, features and features.span(span.start, span.stop))
+                for span, windows in self._pieces(z)
+            ],
+            1,
+        )
+
+    def _pieces(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Whole windows, then the short one: the frames they span, and their latents (signals, W, F, D)."""
         whole = z.shape[1] // self._size * self._size
-        tables = []
         if whole:
-            windows = z[:, :whole].unflatten(1, (-1, self._size))
-            tables.append(self._estimate(windows, features and features.span(0, whole)))
+            yield slice(0, whole), z[:, :whole].unflatten(1, (-1, self._size))
         if whole < z.shape[1]:
-            short = z[:, None, whole:]
-            tables.append(self._estimate(short, features and features.span(whole, z.shape[1])))
-        return np.concatenate(tables, 1)
+            yield slice(whole, z.shape[1]), z[:, None, whole:]
 
     def _estimate(self, windows: Tensor, features: PerceptualFeatures | None) -> FloatArray:
         if features is None or not self._options.decode_for_distortion:

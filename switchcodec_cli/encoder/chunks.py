@@ -29,6 +29,8 @@ class AnalysedChunk:
     levels: npt.NDArray[np.int64]  # these levels, (W, bands)
     features: PerceptualFeatures | None  # of the input, where the search needs them
     distortion: npt.NDArray[np.float64] | None  # by number of experts, (signals, W, Nr + 1), where estimated
+    # expected bytes of modelled indices by number of experts, (signals, W, Nr + 1), where estimated
+    index_bytes: npt.NDArray[np.int64] | None = None
 
     @property
     def windows(self) -> int:

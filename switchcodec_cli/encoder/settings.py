@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..bitstream import (
     BlockKind,
@@ -94,12 +94,14 @@ class EncoderSettings:
     """The rate in one of four forms, a limit for two of them, and the effort.
 
     Attributes:
-        kbps: Constant rate, over all channels; no window exceeds it. The default, at 2.67.
+        kbps: Rate of the whole file at most, over all channels; windows vary. The default, at 2.67. With
+            `cbr`, or weights without an index model, a constant rate that no window exceeds.
         experts: Constant number of experts per window and signal.
-        average_kbps: Rate of the whole file at most; windows vary.
+        average_kbps: As kbps, also with weights without an index model.
         quality: 0 to 10; each window gets the experts that it needs.
-        max_kbps: Limit for every window, with average_kbps or quality.
+        max_kbps: Limit for every window, with a rate of the whole file or a quality.
         effort: 0 (fastest) to 3 (best quality).
+        cbr: Constant number of experts and plain indices, so that packets have one size.
 
     Raises:
         UsageError: The fields contradict each other.
@@ -111,6 +113,7 @@ class EncoderSettings:
     quality: float | None = None
     max_kbps: float | None = None
     effort: int = DEFAULT_EFFORT
+    cbr: bool = False
 
     def __post_init__(self) -> None:
         forms = {
@@ -122,10 +125,10 @@ class EncoderSettings:
         given = [name for name, value in forms.items() if value is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-        if self.max_kbps is not None and self.constant:
-            raise UsageError(
-                "a maximum rate goes with an average rate or a quality; a constant rate is a maximum itself"
-            )
+        if self.max_kbps is not None and (self.cbr or self.experts is not None):
+            raise UsageError("a maximum rate goes with a rate of the whole file or a quality")
+        if self.cbr and (self.average_kbps is not None or self.quality is not None):
+            raise UsageError("a constant bit rate goes with a rate in kbps or a number of experts")
         for name, rate in (("an average rate", self.average_kbps), ("a maximum rate", self.max_kbps)):
             if rate is not None and not (math.isfinite(rate) and rate > 0):
                 raise UsageError(f"{name} must be a positive number of kbps, not {rate}")
@@ -133,6 +136,23 @@ class EncoderSettings:
             raise UsageError(f"a quality must be a number from 0 to {MAX_QUALITY:g}, not {self.quality}")
         if isinstance(self.effort, bool) or self.effort not in EFFORTS:
             raise UsageError(f"the effort must be one of {', '.join(map(str, EFFORTS))}, not {self.effort!r}")
+
+    def resolved(self, modelled: bool) -> EncoderSettings:
+        """The settings for weights with or without an index model.
+
+        With one, a rate in kbps is that of the whole file, unless a constant bit rate is asked for.
+
+        Raises:
+            UsageError: A maximum rate is given for a constant rate.
+        """
+        given = (self.experts, self.average_kbps, self.quality)
+        if modelled and not self.cbr and given == (None, None, None):
+            return replace(self, kbps=None, average_kbps=DEFAULT_KBPS if self.kbps is None else self.kbps)
+        if self.max_kbps is not None and self.constant:
+            raise UsageError(
+                "a maximum rate goes with an average rate or a quality; a constant rate is a maximum itself"
+            )
+        return self
 
     @property
     def constant(self) -> bool:
@@ -219,7 +239,11 @@ class EncoderSettings:
 
 
 def make_header(
-    parameters: StreamParameters, fingerprint: bytes, source: SourceFormat, settings: EncoderSettings
+    parameters: StreamParameters,
+    fingerprint: bytes,
+    source: SourceFormat,
+    settings: EncoderSettings,
+    modelled: bool = False,
 ) -> Header:
     """The header of a stream.
 
@@ -227,7 +251,8 @@ def make_header(
         parameters: Of the model.
         fingerprint: Of the weights.
         source: The audio to be encoded.
-        settings: How it is to be encoded.
+        settings: How it is to be encoded, resolved.
+        modelled: Whether the weights have an index model.
 
     Raises:
         UsageError: The settings cannot be met with this model and source.
@@ -244,4 +269,5 @@ def make_header(
         nominal_bits_per_second=settings.nominal_bits_per_second,
         total_samples=source.total_samples,
         tags=source.tag_pairs,
+        entropy_coded=modelled and not settings.cbr,
     )

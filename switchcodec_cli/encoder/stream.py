@@ -4,40 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..audio.digest import SampleDigest
 from ..audio.samples import FloatSamples, as_samples
-from ..bitstream import (
-    COPY,
-    SILENT,
-    Block,
-    BlockKind,
-    BlockMode,
-    DigestKind,
-    Header,
-    SourceDigest,
-    StreamWriter,
-    Trailer,
-    Window,
-    coded_block,
-    intensity_block,
-)
+from ..bitstream import DigestKind, Header, RateMode, SourceDigest, StreamWriter, Trailer
 from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..perceptual import PerceptualDistance
 from .analysis import AnalysisOptions, ChunkAnalyzer
-from .chunks import AllocatedChunk, AnalysedChunk, ChunkModes, CodedChunk
+from .chunks import AllocatedChunk, AnalysedChunk, ChunkModes
+from .packing import Packer, RateKeepingPacker
 from .rate.control import (
     Allocator,
     FirstPassAllocator,
     RateAllocation,
     RateControl,
+    index_cost_experts,
     needs_distortion,
 )
 from .search.stream_search import StreamSearch
@@ -68,15 +54,23 @@ class StreamEncoder:
         distance = PerceptualDistance(model)
         self.writer = writer
         self._search = StreamSearch(model, distance, settings.preset, header.signals)
+        keeps_rate = header.entropy_coded and header.rate_mode == RateMode.AVERAGE
         options = AnalysisOptions(
             features=self._search.needs_features,
-            distortion=allocation is None and needs_distortion(settings, header),
-            decode_for_distortion=settings.effort > 0 or not settings.constant,
+            distortion=keeps_rate or (allocation is None and needs_distortion(settings, header)),
+            # after a first pass, the estimate serves small corrections only
+            decode_for_distortion=allocation is None and (settings.effort > 0 or not settings.constant),
+            index_cost_experts=index_cost_experts(settings, header),
         )
         self._analyzer = ChunkAnalyzer(model, distance, header, options)
         self._allocator: Allocator = (
             RateControl(settings, header) if allocation is None else FirstPassAllocator(allocation)
         )
+        index_model = model.index_model if header.entropy_coded else None
+        if index_model is not None and keeps_rate:
+            self._packer: Packer = RateKeepingPacker(writer, index_model, settings, self._search.requantize)
+        else:
+            self._packer = Packer(writer, index_model)
         self._unallocated: deque[AnalysedChunk] = deque()
         self._digest = SampleDigest()
         self._trailer: Trailer | None = None  # once closed
@@ -135,13 +129,14 @@ class StreamEncoder:
         allocated = self._allocate(analysed, last)
         coded = self._search.process(allocated, last)
         for chunk in coded:
-            for window in pack(chunk):
-                self.writer.write(window)
+            self._packer.push(chunk)
+        if last:
+            self._packer.finish(self.samples)
 
     def _allocate(self, chunks: Iterator[AnalysedChunk], last: bool) -> Iterator[AllocatedChunk]:
         """Pair chunks with their modes, as soon as these are decided."""
         for chunk in chunks:
-            self._unallocated.append(replace(chunk, distortion=None))
+            self._unallocated.append(chunk)
             yield from self._decided(self._allocator.push(chunk))
         if last:
             yield from self._decided(self._allocator.finish(self.samples))
@@ -163,7 +158,7 @@ class FirstPass:
     """
 
     def __init__(self, model: CodecModel, header: Header, settings: EncoderSettings) -> None:
-        options = AnalysisOptions(distortion=True)
+        options = AnalysisOptions(distortion=True, index_cost_experts=index_cost_experts(settings, header))
         self._channels = header.channels
         self._analyzer = ChunkAnalyzer(model, PerceptualDistance(model), header, options)
         self._control = RateControl(settings, header, look_ahead=None)
@@ -180,32 +175,3 @@ class FirstPass:
             self._control.push(chunk)
         decided = self._control.finish(self._analyzer.samples)
         return RateAllocation([modes for chunk in decided for modes in chunk])
-
-
-def pack(coded: CodedChunk) -> Iterator[Window]:
-    """The windows of a chunk, ready to be written."""
-    chunk, quantized = coded.allocated.chunk, coded.quantized
-    for number, modes in enumerate(coded.allocated.modes):
-        indices = quantized.indices[number]  # (signals, 1 + Nr, S, F)
-        masks, levels = quantized.masks[:, number], chunk.levels[number]
-        blocks = [
-            _block(mode, mask, block_indices, levels)
-            for mode, mask, block_indices in zip(modes, masks, indices, strict=True)
-        ]
-        yield Window(indices.shape[-1], tuple(blocks))
-
-
-def _block(
-    mode: BlockMode,
-    mask: npt.NDArray[np.bool_],
-    indices: npt.NDArray[np.uint16],
-    levels: npt.NDArray[np.int64],
-) -> Block:
-    if mode.kind is BlockKind.SILENT:
-        return SILENT
-    if mode.kind is BlockKind.COPY:
-        return COPY
-    if mode.kind is BlockKind.INTENSITY:
-        return intensity_block(levels.tolist())
-    experts = np.flatnonzero(mask).tolist()
-    return coded_block(tuple(experts), indices[[0, *(expert + 1 for expert in experts)]])

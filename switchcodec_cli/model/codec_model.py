@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
+from ..bitstream.index_model import IndexModel, IndexModelTensors
+from ..errors import WeightsError
 from .backbones import build_backbone
 from .config import ModelConfig
+from .index_model import exact_arithmetic
 from .quantizer.revq import ResidualExpertVQ
 
 
@@ -18,6 +23,7 @@ class CodecModel(nn.Module):
         backbone: The networks between audio and latents.
         quantizer: Between latents and masks and indices.
         hop: Samples per latent frame.
+        index_tensors: Of the index model, which entropy-coded streams need; None if there is none.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -26,6 +32,18 @@ class CodecModel(nn.Module):
         self.hop = config.hop
         self.backbone = build_backbone(config)
         self.quantizer = ResidualExpertVQ(config.quantizer, config.latent_dimension)
+        self.index_tensors: IndexModelTensors | None = None
+
+    @cached_property
+    def index_model(self) -> IndexModel:
+        """The index model, ready for use on this machine.
+
+        Raises:
+            WeightsError: The weights have none.
+        """
+        if self.index_tensors is None:
+            raise WeightsError("these weights have no index model, which entropy-coded streams need")
+        return IndexModel(self.index_tensors, exact_arithmetic(self.index_tensors))
 
     @property
     def device(self) -> torch.device:

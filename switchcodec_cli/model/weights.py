@@ -14,7 +14,7 @@ from torch import Tensor
 from ..atomic_io import atomic_output
 from ..errors import WeightsError, one_line
 from .codec_model import CodecModel
-from .weights_info import WeightsFile, encode_metadata, fingerprint, read_weights
+from .weights_info import INDEX_MODEL_PREFIX, WeightsFile, encode_metadata, fingerprint, read_weights
 
 # Weights files do not contain this prefix of the names in the state dict.
 _BACKBONE_PREFIX = "backbone."
@@ -30,7 +30,7 @@ class LoadedWeights(NamedTuple):
 
 
 def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
-    """Write the weights of a model in half precision; an existing file is replaced.
+    """Write the weights of a model in half precision, and its index model; an existing file is replaced.
 
     Returns:
         The fingerprint of the weights.
@@ -39,6 +39,9 @@ def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -
         name: value.detach().cpu().half().contiguous().numpy()
         for name, value in to_file_names(model.state_dict()).items()
     }
+    if model.index_tensors is not None:
+        arrays = model.index_tensors.arrays
+        tensors |= {INDEX_MODEL_PREFIX + name: array for name, array in arrays.items()}
     metadata = encode_metadata(model.config, provenance)
     with atomic_output(path, force=True) as file:
         file.write(save(tensors, metadata=metadata))
@@ -74,6 +77,7 @@ def _build(path: Path, stored: WeightsFile) -> CodecModel:
     _check_tensors(path, stored.tensors, to_file_names(expected))
     model = CodecModel(stored.info.config)
     model.load_state_dict(to_state_dict(stored.tensors, model.state_dict()))
+    model.index_tensors = stored.index_model
     return model.eval()
 
 

@@ -16,10 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ..bitstream.index_model import IndexModelTensors
 from ..errors import WeightsError
 from .config import ModelConfig
 
 FORMAT = "switchcodec-1"  # in the metadata of every weights file
+INDEX_MODEL_PREFIX = "index_model."  # of the names of the index model's tensors
 FINGERPRINT_BYTES = 16
 
 # What safetensors raises for files that it cannot read, and numpy for data types that it lacks.
@@ -46,6 +48,8 @@ class WeightsInfo:
     parameters: int
     """Number of values, see `count_parameters`."""
     file_bytes: int
+    has_index_model: bool
+    """Whether the file holds an index model, so that indices can be entropy-coded."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class WeightsFile:
 
     info: WeightsInfo
     tensors: dict[str, np.ndarray]
+    """Of the networks and the quantizers."""
+    index_model: IndexModelTensors | None
 
 
 def encode_metadata(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -113,9 +119,28 @@ def read_weights(path: Path) -> WeightsFile:
     except _UNREADABLE as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     config, provenance = _decode_metadata(path, metadata)
+    of_file = fingerprint(metadata, tensors)
+    integers = {
+        name.removeprefix(INDEX_MODEL_PREFIX): tensors.pop(name)
+        for name in sorted(tensors)
+        if name.startswith(INDEX_MODEL_PREFIX)
+    }
+    index_model = _index_model(path, config, integers) if integers else None
     parameters = count_parameters(tensors)
-    info = WeightsInfo(config, provenance, fingerprint(metadata, tensors), parameters, file_bytes)
-    return WeightsFile(info, tensors)
+    info = WeightsInfo(config, provenance, of_file, parameters, file_bytes, bool(integers))
+    return WeightsFile(info, tensors, index_model)
+
+
+def _index_model(path: Path, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> IndexModelTensors:
+    try:
+        tensors = IndexModelTensors.from_arrays(arrays)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    quantizer = config.quantizer
+    expected = (quantizer.codebooks * (1 + quantizer.experts), quantizer.codebook_size, quantizer.experts)
+    if (tensors.codebooks, tensors.size, tensors.experts) != expected:
+        raise WeightsError(f"{path}: the index model is not for the quantizers of these weights")
+    return tensors
 
 
 def _decode_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfig, dict[str, Any]]:

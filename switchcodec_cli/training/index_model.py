@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from ..atomic_io import atomic_output
 from ..bitstream.index_model import IndexModelTensors
 from ..model.codec_model import CodecModel
-from ..model.weights import load_weights
+from ..model.weights import load_weights, save_weights
 from .data import build_pool, default_cache
 from .index_data import CodedWindows, concatenate, extract_indices, index_files
 
@@ -507,24 +507,22 @@ def train_index_model(
     audio: Path,
     output: Path,
     minutes: float,
-    resume: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Code a folder of audio with a codec's weights, train an index model on it and write its integers.
+    """Code a folder of audio with a codec's weights, train an index model on it and write both.
 
     The audio and its indices are kept in the user's cache folder. Indices of new weights take up to 40 % of
     the time.
 
     Args:
-        weights: Of the codec.
+        weights: Of the codec. Its index model, if it has one, is trained further.
         audio: Folder of audio files.
-        output: The safetensors file to write.
+        output: The weights file to write: that of the codec with the trained model.
         minutes: Time for all of it, decoding of audio files excluded.
-        resume: An index model to begin with, for weights whose codebooks are much the same.
         report: Called with lines of progress.
     """
     start = time.monotonic()
-    codec, fingerprint, _ = load_weights(weights)
+    codec, fingerprint, provenance = load_weights(weights)
     pool = default_cache(audio, codec.config.sample_rate)
     if not (pool / "pool.json").exists():
         build_pool(audio, pool, codec.config.sample_rate, report=report)
@@ -538,15 +536,15 @@ def train_index_model(
         size=quantizer.codebook_size,
         experts=quantizer.experts,
     )
-    if resume is None:
+    if codec.index_tensors is None:
         sample = CodedWindows(windows.masks[:4000], windows.indices[:4000])
         network, order = initial_network(codec, config, sample)
     else:
-        tensors = IndexModelTensors.load(resume)
-        network, order = restore(tensors), tensors.order.astype(np.int64)
+        network, order = restore(codec.index_tensors), codec.index_tensors.order.astype(np.int64)
     left = minutes - (time.monotonic() - start) / 60
     train(network, windows, order.argsort(1), TrainingOptions(minutes=left), report)
-    save(export(network, order), output)
+    codec.index_tensors = export(network, order)
+    save_weights(output, codec, provenance)
 
 
 def main() -> None:
@@ -554,11 +552,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train an index model.")
     parser.add_argument("weights", type=Path, help="weights of the codec")
     parser.add_argument("audio", type=Path, help="folder of audio files")
-    parser.add_argument("output", type=Path, help="safetensors file to write")
+    parser.add_argument("output", type=Path, help="weights file to write")
     parser.add_argument("--minutes", type=float, default=25.0)
-    parser.add_argument("--resume", type=Path, help="index model to begin with")
     options = parser.parse_args()
-    train_index_model(options.weights, options.audio, options.output, options.minutes, options.resume)
+    train_index_model(options.weights, options.audio, options.output, options.minutes)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class Trainer:
             model = CodecModel(config.model)
         else:
             model, _, self.provenance = load_weights(resume)
+            model.index_tensors = None  # its codebooks are about to change
             config = replace(config, model=model.config)
         self.config, self.schedule = config, Schedule(config)
         self.expert_count_weights = _expert_count_weights(config)

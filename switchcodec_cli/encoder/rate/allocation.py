@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream import BlockKind, BlockMode, StreamParameters, keeps_constant_rate
+from ...bitstream import BlockKind, BlockMode, PacketLayout, keeps_constant_rate
 
 BISECTIONS = 60
 
@@ -24,32 +24,28 @@ _DERIVED = (BlockKind.COPY, BlockKind.INTENSITY)  # from the other signal
 
 @dataclass(frozen=True)
 class CodingOptions:
-    """The options of a window, with the sizes of whole windows' packets."""
+    """The options of a window."""
 
-    parameters: StreamParameters
+    layout: PacketLayout
     modes: tuple[tuple[BlockMode, ...], ...]  # of each option
-    sizes: IntArray  # bytes, (O,)
 
     @classmethod
-    def of(
-        cls, parameters: StreamParameters, signals: int, experts_total: int | None, max_bytes: int
-    ) -> CodingOptions:
+    def of(cls, layout: PacketLayout, experts_total: int | None, max_bytes: int) -> CodingOptions:
         """The options with packets of at most `max_bytes` that keep a constant number of experts.
 
         Args:
-            parameters: Of the stream.
-            signals: Number of signals.
+            layout: Of the packets.
             experts_total: Experts per window over all signals, None where they may vary.
-            max_bytes: Size limit for the packet of a whole window.
+            max_bytes: Size limit for the packet of a whole window with plain indices.
         """
+        parameters = layout.parameters
         modes = [
             each
-            for each in parameters.all_modes(signals)
+            for each in parameters.all_modes(layout.signals)
             if keeps_constant_rate(parameters, experts_total, each)
-            and parameters.packet_bytes(each) <= max_bytes
+            and layout.packet_bytes(each, parameters.frames_per_window, _plain(each)) <= max_bytes
         ]
-        sizes = np.array([parameters.packet_bytes(each) for each in modes], np.int64)
-        return cls(parameters, tuple(modes), sizes)
+        return cls(layout, tuple(modes))
 
     def possible(self, silent: BoolArray, same: BoolArray, intensity: BoolArray) -> BoolArray:
         """Which options fit windows with these properties.
@@ -86,7 +82,7 @@ class CodingOptions:
         Returns:
             Distortion. # (W, O)
         """
-        none = self.parameters.experts + 1  # the column of zeros behind the table
+        none = self.layout.parameters.experts + 1  # the column of zeros behind the table
         padded = np.pad(tables, ((0, 0), (0, 0), (0, 1)))
         total = np.zeros(possible.shape)
         for signal in range(len(tables)):
@@ -99,12 +95,40 @@ class CodingOptions:
             total += padded[source, :, column].T
         return np.where(possible, total, np.inf)
 
-    def window_sizes(self, windows: int, last_frames: int) -> IntArray:
-        """Sizes of the packets of `windows` windows, the last of `last_frames` latent frames. # (W, O)"""
-        sizes = np.repeat(self.sizes[None], windows, 0)
-        if windows and last_frames < self.parameters.frames_per_window:
-            sizes[-1] = [self.parameters.packet_bytes(each, last_frames) for each in self.modes]
+    def window_sizes(self, windows: int, last_frames: int, index_bytes: IntArray | None = None) -> IntArray:
+        """Sizes of the packets of windows.
+
+        Args:
+            windows: Number of windows.
+            last_frames: Latent frames of the last one.
+            index_bytes: Expected bytes of modelled indices by number of experts; None for plain ones.
+                # (signals, W, Nr + 1)
+
+        Returns:
+            Bytes. # (W, O)
+        """
+        whole = self.layout.parameters.frames_per_window
+        sizes = np.repeat(self._sizes(whole)[None], windows, 0)
+        if windows and last_frames < whole:
+            sizes[-1] = self._sizes(last_frames)
+        if index_bytes is not None:
+            frames = np.full(windows, whole)
+            frames[-1:] = last_frames
+            for option, modes in enumerate(self.modes):
+                for signal, mode in enumerate(modes):
+                    if mode.kind is BlockKind.CODED:
+                        plain = [self.layout.parameters.plain_bytes(mode.experts, int(f)) for f in frames]
+                        sizes[:, option] += index_bytes[signal, :, mode.experts] - plain
         return sizes
+
+    def _sizes(self, frames: int) -> IntArray:
+        """Sizes of the packets of windows of so many frames with plain indices. # (O,)"""
+        return np.array([self.layout.packet_bytes(each, frames, _plain(each)) for each in self.modes])
+
+
+def _plain(modes: tuple[BlockMode, ...]) -> list[int]:
+    """The sizes of modelled indices where all are plain."""
+    return [0] * sum(mode.kind is BlockKind.CODED for mode in modes)
 
 
 def minimise_cost(distortion: FloatArray, sizes: IntArray, multiplier: float) -> IntArray:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...bitstream import BlockKind, BlockMode, Header, RateMode, header_bytes, trailer_bytes
+from ...bitstream import (
+    BlockKind,
+    BlockMode,
+    Header,
+    RateMode,
+    attainable_rates,
+    header_bytes,
+    trailer_bytes,
+)
 from ..chunks import AnalysedChunk, ChunkModes
 from ..settings import EncoderSettings
 from .allocation import CodingOptions, FloatArray, IntArray, minimise_cost, minimise_distortion
@@ -84,8 +92,7 @@ class RateControl(Allocator):
     ) -> None:
         self._settings, self._header, self._look_ahead = settings, header, look_ahead
         self._parameters = header.parameters
-        max_bytes = settings.max_packet_bytes(header.parameters, header.signals)
-        self._options = CodingOptions.of(header.parameters, header.signals, header.experts_total, max_bytes)
+        self._options = coding_options(settings, header)
         self._undecided: deque[_Undecided] = deque()
         self._windows = self._frames = 0  # in all chunks so far
         # bytes for a short window that may follow, and for what it adds to the trailer
@@ -98,7 +105,7 @@ class RateControl(Allocator):
         possible = self._options.possible(chunk.silent, chunk.same, chunk.intensity)
         distortion = self._options.distortion(self._tables(chunk), possible)
         last_frames = (chunk.frames - 1) % self._parameters.frames_per_window + 1
-        sizes = self._options.window_sizes(chunk.windows, last_frames)
+        sizes = self._options.window_sizes(chunk.windows, last_frames, chunk.index_bytes)
         self._windows += chunk.windows
         self._frames += chunk.frames
         if self._header.rate_mode != RateMode.AVERAGE:
@@ -143,8 +150,7 @@ class RateControl(Allocator):
         """
         if not count or self._settings.average_kbps is None:
             return []
-        container = header_bytes(self._header) + trailer_bytes(self._header, self._windows)
-        budget = self._settings.average_kbps * 125 * seconds - container - reserve - self._spent
+        budget = budget_bytes(self._settings, self._header, self._windows, seconds) - reserve - self._spent
         distortion = np.concatenate([each.distortion for each in self._undecided])
         sizes = np.concatenate([each.sizes for each in self._undecided])
         chosen = minimise_distortion(distortion, sizes, budget)
@@ -155,6 +161,38 @@ class RateControl(Allocator):
             self._spent += int(sizes[np.arange(windows), chosen[:windows]].sum())
             chosen, sizes = chosen[windows:], sizes[windows:]
         return decided
+
+
+def coding_options(settings: EncoderSettings, header: Header) -> CodingOptions:
+    """The options of a window of a stream."""
+    max_bytes = settings.max_packet_bytes(header.parameters, header.signals)
+    if header.entropy_coded and settings.max_kbps is None:
+        max_bytes = header.packet_sizes()[-1]
+    return CodingOptions.of(header.layout, header.experts_total, max_bytes)
+
+
+def budget_bytes(settings: EncoderSettings, header: Header, windows: int, seconds: float) -> float:
+    """Bytes for the packets of a stream with a rate of the whole file.
+
+    Args:
+        settings: With an average rate.
+        header: Of the stream.
+        windows: Number of packets.
+        seconds: Length of the audio.
+    """
+    container = header_bytes(header) + trailer_bytes(header, windows)
+    return (settings.average_kbps or 0.0) * 125 * seconds - container
+
+
+def index_cost_experts(settings: EncoderSettings, header: Header) -> int | None:
+    """Number of experts to measure the sizes of modelled indices with; None where they are not needed."""
+    if settings.constant or not header.entropy_coded:
+        return None
+    if settings.average_kbps is None:
+        return header.parameters.experts // 2
+    rates = attainable_rates(header.parameters, 1)
+    affordable = sum(rate.real_kbps <= settings.average_kbps / header.signals for rate in rates)
+    return min(affordable, header.parameters.experts)  # one more than plain indices permit
 
 
 def needs_distortion(settings: EncoderSettings, header: Header) -> bool:

@@ -38,6 +38,7 @@ class QuantizedChunk:
     masks: npt.NDArray[np.bool_]  # (signals, W, Nr)
     indices: list[npt.NDArray[np.uint16]]  # of each window, (signals, 1 + Nr, S, F)
     latents: Tensor  # quantized, (signals, T, D)
+    target: Tensor  # latents that were quantized, (signals, T, D)
 
 
 class ChunkSearch:
@@ -95,6 +96,24 @@ class ChunkSearch:
             distances.append(refiner.step(current.latents))
             current = self._quantize(refiner.latents, masks, coded)
         return self._best([*tried, current], [*distances, refiner.distance(current.latents)])
+
+    @torch.no_grad()
+    def requantize(self, chunk: QuantizedChunk, window: int, counts: npt.NDArray[np.int64]) -> QuantizedChunk:
+        """Quantize one window of a searched chunk again with other numbers of experts.
+
+        Args:
+            chunk: The result of a search.
+            window: Number of the window in the chunk.
+            counts: Experts of each block, -1 for blocks that are not coded. # (signals,)
+
+        Returns:
+            The window alone.
+        """
+        z = chunk.target[:, window * self._size : (window + 1) * self._size]
+        nothing = z[:, :0]
+        alone = SearchInput(z, counts[:, None], nothing, nothing, None)
+        coded = torch.from_numpy(alone.counts >= 0).to(z.device)
+        return self._quantize(z, self._routed_masks(alone), coded)
 
     def _search_masks(self, chunk: SearchInput, coded: Tensor, refiner: LatentRefiner) -> QuantizedChunk:
         """Quantize with the router's masks and with others; for each block, the best by decoded distance."""
@@ -160,7 +179,7 @@ class ChunkSearch:
             every = found.new_zeros(*chosen.shape, *found.shape[1:])  # (signals, W, 1 + Nr, S, F)
             every[chosen] = found
             indices += list(every.transpose(0, 1).cpu().numpy().astype(np.uint16))
-        return QuantizedChunk(masks.cpu().numpy(), indices, latents)
+        return QuantizedChunk(masks.cpu().numpy(), indices, latents, z)
 
     def _best(self, tried: list[QuantizedChunk], distances: list[Tensor]) -> QuantizedChunk:
         """Combine the best blocks of several results, given the distances (signals, T) of their frames."""
@@ -177,4 +196,4 @@ class ChunkSearch:
             indices[window][signal] = other.indices[window][signal]
             span = slice(window * self._size, (window + 1) * self._size)
             latents[signal, span] = other.latents[signal, span]
-        return QuantizedChunk(masks, indices, latents)
+        return QuantizedChunk(masks, indices, latents, tried[-1].target)

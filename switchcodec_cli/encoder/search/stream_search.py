@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ...bitstream import BlockKind
@@ -13,7 +14,7 @@ from ...model.codec_model import CodecModel
 from ...perceptual import PerceptualDistance
 from ..chunks import AllocatedChunk, CodedChunk
 from ..settings import EffortPreset
-from .chunk_search import ChunkSearch, SearchInput
+from .chunk_search import ChunkSearch, QuantizedChunk, SearchInput
 from .parallel import OrderedWorkers
 
 
@@ -61,6 +62,10 @@ class StreamSearch:
                 yield from self._run(task) if self._workers.started else (task(),)
             yield from self._workers.results(last=True)
             self._workers.close()
+
+    def requantize(self, chunk: QuantizedChunk, window: int, counts: npt.NDArray[np.int64]) -> QuantizedChunk:
+        """See ChunkSearch.requantize."""
+        return self._search.requantize(chunk, window, counts)
 
     def _run(self, task: Callable[[], CodedChunk]) -> Iterator[CodedChunk]:
         if not self._parallel:
