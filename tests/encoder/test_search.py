@@ -51,7 +51,7 @@ def latents(this, samples):
     audio = torch.from_numpy(padded)[None]
     with torch.no_grad():
         magnitude = this.model.backbone.stft_magnitude(audio.view(1, -1, this.model.hop))
-        return this.model.encode(audio), PerceptualDistance(this.model).input_features(magnitude)
+        return this.model.backbone.encode(audio), PerceptualDistance(this.model).input_features(magnitude)
 
 
 def quantized(this, data):

@@ -95,7 +95,7 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
     model = codec.model
     with torch.inference_mode():
         length = len(audio) // model.hop * model.hop
-        z = model.encode(torch.from_numpy(audio[:length].T.copy()))
+        z = model.backbone.encode(torch.from_numpy(audio[:length].T.copy()))
         for quantizer in model.quantizer.quantizers:
             for codebook in quantizer.codebooks:
                 if isinstance(codebook, FullCodebook):
