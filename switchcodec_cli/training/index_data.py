@@ -41,7 +41,7 @@ def concatenate(parts: list[CodedWindows]) -> CodedWindows:
 
 @torch.no_grad()
 def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindows:
-    """Code the first windows of an audio segment as effort 0 does.
+    """Code the first windows of an audio segment by greedy quantization.
 
     Args:
         model: The codec.

@@ -17,8 +17,8 @@ def check_new_model(config: ModelConfig) -> None:
     """Check that a model can be trained from random weights.
 
     Raises:
-        UsageError: It has a refiner. That learns from a trained decoder, and excludes the change of basis that
-            comes before quantization.
+        UsageError: It has a refiner. That learns from a trained decoder, and excludes the change of basis
+            that comes before quantization.
     """
     if config.latents_are_refined:
         raise UsageError(
