@@ -25,7 +25,7 @@ from .errors import UsageError, WeightsError
 from .model.codec_model import CodecModel
 from .model.device import adapt_to_fork, choose_device
 from .model.weights import load_weights
-from .model.weights_registry import find_weights
+from .model.weights_registry import find_weights, find_weights_of
 
 
 class Codec:
@@ -35,6 +35,7 @@ class Codec:
         model: The model.
         fingerprint: Of its weights; stored in streams.
         provenance: How the weights were made.
+        decodes_packaged: Decode streams of other packaged weights too, with those weights.
 
     Attributes:
         parameters: What readers of the streams must know of the model.
@@ -42,9 +43,16 @@ class Codec:
     """
 
     def __init__(
-        self, model: CodecModel, fingerprint: bytes, provenance: Mapping[str, Any] | None = None
+        self,
+        model: CodecModel,
+        fingerprint: bytes,
+        provenance: Mapping[str, Any] | None = None,
+        *,
+        decodes_packaged: bool = False,
     ) -> None:
         self.model, self.fingerprint = model, fingerprint
+        self.decodes_packaged = decodes_packaged
+        self._packaged: dict[bytes, Codec] = {}  # codecs of other packaged weights, by fingerprint
         self.provenance = dict(provenance or {})
         self._process = os.getpid()
         self.has_index_model = model.index_tensors is not None
@@ -63,7 +71,9 @@ class Codec:
         """Load weights.
 
         Args:
-            weights: Name of packaged weights, or path of a weights file; None for the default weights.
+            weights: Name of packaged weights, or path of a weights file; the codec then uses these only. None
+                for the default weights; streams that were made with other packaged weights are decoded
+                with those, which are loaded once, when they are needed.
             device: "auto", "cpu", "cuda" or "cuda:N".
 
         Raises:
@@ -72,7 +82,7 @@ class Codec:
         """
         chosen = choose_device(device)
         model, fingerprint, provenance = load_weights(find_weights(weights))
-        return cls(model.to(chosen), fingerprint, provenance)
+        return cls(model.to(chosen), fingerprint, provenance, decodes_packaged=weights is None)
 
     @property
     def sample_rate(self) -> int:
@@ -325,14 +335,28 @@ class Codec:
             WeightsError: The stream was encoded with other weights.
         """
         reader = StreamReader(file)
-        header = reader.header
-        if header.fingerprint != self.fingerprint or header.parameters != self.parameters:
+        model = self._codec_of(reader.header).model
+        adapt_to_fork(model.device, self._process)
+        return StreamDecoder(model, reader, start, duration, conceal, phase_iterations)
+
+    def _codec_of(self, header: Header) -> Codec:
+        """The codec with the weights of a stream: this one, or one of other packaged weights.
+
+        Raises:
+            WeightsError: There are no such weights.
+        """
+        fingerprint = header.fingerprint
+        codec = self if fingerprint == self.fingerprint else self._packaged.get(fingerprint)
+        if codec is None and self.decodes_packaged:
+            model, _, provenance = load_weights(find_weights_of(fingerprint))
+            codec = Codec(model.to(self.model.device), fingerprint, provenance)
+            self._packaged[fingerprint] = codec
+        if codec is None or header.parameters != codec.parameters:
             raise WeightsError(
-                f"the stream was encoded with weights {header.fingerprint.hex()[:12]}, "
+                f"the stream was encoded with weights {fingerprint.hex()[:12]}, "
                 f"but those loaded are {self.fingerprint.hex()[:12]}"
             )
-        adapt_to_fork(self.model.device, self._process)
-        return StreamDecoder(self.model, reader, start, duration, conceal, phase_iterations)
+        return codec
 
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
         return make_header(self.parameters, self.fingerprint, source, settings, self.has_index_model)

@@ -47,7 +47,7 @@ def latents_of(this: Codec, samples: np.ndarray) -> torch.Tensor:
     filled = np.concatenate([samples, extrapolate(samples, -len(samples) % hop)])
     continued = np.concatenate([filled, extrapolate(filled, hop)])
     with torch.inference_mode():
-        return this.model.encode(torch.from_numpy(continued)[None])[0, :-1]
+        return this.model.backbone.encode(torch.from_numpy(continued)[None])[0, :-1]
 
 
 def windows_of(data: bytes) -> list:

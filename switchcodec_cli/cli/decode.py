@@ -27,8 +27,8 @@ from .options import (
     preserve_time_option,
     quiet_option,
     selection_options,
+    stream_weights_option,
     update_option,
-    weights_option,
 )
 from .progress import BatchProgress, JobReport
 
@@ -94,7 +94,7 @@ EXAMPLES = (
 @preserve_time_option
 @phase_iterations_option
 @selection_options
-@weights_option
+@stream_weights_option
 @device_option
 @jobs_option
 @update_option

@@ -37,6 +37,12 @@ weights_option = click.option(
     metavar="NAME|PATH",
     help="Name of packaged weights, or path of a weights file.  [default: default]",
 )
+stream_weights_option = click.option(
+    "--weights",
+    metavar="NAME|PATH",
+    help="Name of packaged weights, or path of a weights file.  "
+    "[default: the packaged weights that the stream was made with]",
+)
 device_option = click.option(
     "--device",
     default="auto",

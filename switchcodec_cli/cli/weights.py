@@ -33,6 +33,7 @@ def weights(context: click.Context, /) -> int:
     """List, show and check weights. Without a command, list them.
 
     A .swc file can be decoded only with the weights it was encoded with; `swc info` shows their fingerprint.
+    `swc decode` finds packaged weights by it. Encoding uses the weights `default` unless others are given.
     """
     if context.invoked_subcommand is None:
         print_weights_list(as_json=False)

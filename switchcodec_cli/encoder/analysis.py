@@ -15,7 +15,7 @@ from ..bitstream import LEVEL_BANDS, Header
 from ..errors import UsageError
 from ..model.codec_model import CodecModel
 from ..model.streaming import ContextStream
-from ..perceptual import PerceptualDistance, PerceptualFeatures
+from ..perceptual import LatentEncoder, PerceptualDistance, PerceptualFeatures
 from .chunks import CHUNK_WINDOWS, AnalysedChunk
 from .extrapolation import CONTEXT, extrapolate
 from .intensity_stereo import IntensityStereo
@@ -67,6 +67,7 @@ class ChunkAnalyzer:
         self, model: CodecModel, distance: PerceptualDistance, header: Header, options: AnalysisOptions
     ) -> None:
         self._model, self._distance, self._options = model, distance, options
+        self._latents = LatentEncoder(model, distance)
         self._signals, self._channels = header.signals, header.channels
         self._size, self._dimension = model.config.frames_per_window, model.config.latent_dimension
         self._silence_latent = model.silence_latent()
@@ -83,7 +84,7 @@ class ChunkAnalyzer:
         if self._signals == 2 and model.backbone.has_band_gains:
             self._intensity = IntensityStereo(model.backbone, model.config.sample_rate)
         self._network = ContextStream(
-            self._run_network, max(model.backbone.encoder_context, STFT_CONTEXT), CHUNK_WINDOWS * self._size
+            self._run_network, max(self._latents.context, STFT_CONTEXT), CHUNK_WINDOWS * self._size
         )
         self._audio = np.zeros((self._signals, 0, model.hop), np.float32)  # whose latents are not there yet
         self.samples = 0
@@ -117,7 +118,7 @@ class ChunkAnalyzer:
 
     def _run_network(self, audio: Tensor) -> Tensor:
         """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
-        z = self._model.encode(audio.flatten(1))
+        z = self._latents(audio.flatten(1))
         if not self._options.needs_magnitudes:
             return z
         return torch.cat([z, self._model.backbone.stft_magnitude(audio).flatten(2)], -1)

@@ -37,7 +37,7 @@ class EffortPreset:
 
 # Steps at quantized latents gain more than initial ones, but need a few of these to start from.
 EFFORT_PRESETS = (
-    EffortPreset(),
+    EffortPreset(beam_width=4),
     EffortPreset(beam_width=8),
     EffortPreset(beam_width=8, initial_steps=3, quantized_steps=3, step_size=0.045),
     EffortPreset(beam_width=8, initial_steps=6, quantized_steps=8, step_size=0.03, candidate_masks=6),

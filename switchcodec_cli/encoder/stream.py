@@ -42,7 +42,7 @@ class StreamEncoder:
         allocation: Result of a `FirstPass` over the same audio with the same settings.
     """
 
-    @torch.inference_mode(False)  # refinement needs gradients
+    @torch.inference_mode(False)  # the refiner and latent refinement need gradients
     def __init__(
         self,
         model: CodecModel,
@@ -157,6 +157,7 @@ class FirstPass:
         settings: With an average rate.
     """
 
+    @torch.inference_mode(False)  # the refiner needs gradients
     def __init__(self, model: CodecModel, header: Header, settings: EncoderSettings) -> None:
         options = AnalysisOptions(distortion=True, index_cost_experts=index_cost_experts(settings, header))
         self._channels = header.channels
@@ -165,13 +166,16 @@ class FirstPass:
 
     def write(self, block: Any) -> None:
         """Analyse the next samples; see `StreamEncoder.write`."""
-        for chunk in self._analyzer.process(as_samples(block)):
-            self._control.push(chunk)
+        self._analyse(as_samples(block), last=False)
 
     def close(self) -> RateAllocation:
         """The allocation, at the end of the audio."""
         empty = np.zeros((0, self._channels), np.float32)
-        for chunk in self._analyzer.process(empty, last=True):
-            self._control.push(chunk)
+        self._analyse(empty, last=True)
         decided = self._control.finish(self._analyzer.samples)
         return RateAllocation([modes for chunk in decided for modes in chunk])
+
+    @torch.inference_mode(False)
+    def _analyse(self, block: FloatSamples, last: bool) -> None:
+        for chunk in self._analyzer.process(block, last):
+            self._control.push(chunk)

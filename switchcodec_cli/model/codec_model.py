@@ -18,6 +18,8 @@ from .quantizer.revq import ResidualExpertVQ
 class CodecModel(nn.Module):
     """Audio to latents, latents to masks and indices, and back.
 
+    `perceptual.LatentEncoder` makes latents of audio.
+
     Attributes:
         config: What the model was built from.
         backbone: The networks between audio and latents.
@@ -50,17 +52,13 @@ class CodecModel(nn.Module):
         """Where the weights are."""
         return self.quantizer.router.weight.device
 
-    def encode(self, audio: Tensor) -> Tensor:
-        """Audio (B, T * hop) to latents (B, T, D)."""
-        return self.backbone.encode(audio)
-
     def dequantize(self, masks: Tensor, indices: Tensor) -> Tensor:
         """Masks (B, Nr) and indices (B, 1 + Nr, S, T) of windows to latents (B, T, D)."""
         return self.quantizer.dequantize(masks, indices)
 
     @torch.no_grad()
     def silence_latent(self) -> Tensor:
-        """The latent that digital silence is encoded to; it stands for silent blocks. # (D,)"""
+        """What the encoder network makes of digital silence; it stands for silent blocks. # (D,)"""
         context = self.backbone.encoder_context
         audio = torch.zeros(1, (2 * context + 1) * self.hop, device=self.device)
-        return self.encode(audio)[0, context]
+        return self.backbone.encode(audio)[0, context]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..config_fields import FieldError, bounded, check_fields, field_errors_as, from_mapping
 from ..errors import WeightsError
+from .dsp.mel import MEL_BANDS
 
 # Limits of the stream format
 _LONGEST_HOP = 65535  # samples
@@ -55,6 +56,7 @@ class SpectralConfig:
     kernel: int = bounded(7, 1, 255)
     phase_iterations: int = bounded(8, 0, 1000)
     phase_momentum: float = bounded(0.99, 0.0, 2.0)
+    refiner_blocks: int = bounded(0, 0, 256)  # of the network that corrects latents; 0: there is none
 
     @property
     def hop(self) -> int:
@@ -79,9 +81,23 @@ class SpectralConfig:
         return self.decoder_blocks * (self.kernel // 2) + 1
 
     @property
+    def latent_context(self) -> int:
+        """Latent frames to either side that can influence a latent, the refiner included."""
+        if not self.refiner_blocks:
+            return self.encoder_context
+        # the gradient at a frame depends on all frames that its latent can influence, and on their context
+        return self.encoder_context + 2 * self.decoder_context + self.refiner_blocks * (self.kernel // 2)
+
+    @property
+    def refiner_inputs(self) -> int:
+        """Bins and mel bands of a latent frame."""
+        return self.spectra_per_frame * (self.bins + sum(MEL_BANDS))
+
+    @property
     def widest_layer(self) -> int:
         """Most values of one layer in a latent frame."""
-        return max(self.expansion * self.width, self.bins * (self.spectra_per_frame + 2))
+        inputs = self.bins * (self.spectra_per_frame + 2)
+        return max(self.expansion * self.width, inputs, self.refiner_inputs if self.refiner_blocks else 0)
 
     def check(self, name: str) -> None:
         """Raises FieldError on values that no network of this kind can have."""
@@ -143,6 +159,11 @@ class DacConfig:
         return self.encoder_context + 3
 
     @property
+    def latent_context(self) -> int:
+        """The same: these networks have no refiner."""
+        return self.encoder_context
+
+    @property
     def widest_layer(self) -> int:
         """Most values of one layer in a latent frame."""
         encoder, positions = self.encoder_width, self.hop
@@ -198,7 +219,7 @@ class ModelConfig:
     def _check_cost(self) -> None:
         """Raises FieldError if coding would take too much time or memory."""
         config, name = self.backbone_config, f"model.{self.backbone}"
-        context = max(config.encoder_context, config.decoder_context)
+        context = max(config.latent_context, config.decoder_context)
         if context > _WIDEST_CONTEXT * self.frames_per_window:
             raise FieldError(
                 f"the networks of {name} see {context} latent frames to either side, too many for windows of "
@@ -217,6 +238,11 @@ class ModelConfig:
         return self.spectral if self.backbone == "spectral" else self.dac
 
     @property
+    def latents_are_refined(self) -> bool:
+        """Whether a refiner follows the encoder network."""
+        return self.backbone == "spectral" and self.spectral.refiner_blocks > 0
+
+    @property
     def hop(self) -> int:
         """Samples per latent frame."""
         return self.backbone_config.hop
@@ -225,6 +251,8 @@ class ModelConfig:
         """The configuration as plain JSON types, without the section of the backbone that is not used."""
         result = asdict(self)
         del result["dac" if self.backbone == "spectral" else "spectral"]
+        if self.backbone == "spectral" and not self.latents_are_refined:
+            del result["spectral"]["refiner_blocks"]  # keeps the fingerprint of weights older than the field
         return result
 
     @classmethod

@@ -41,3 +41,23 @@ def find_weights(name: str | Path | None = None) -> Path:
         names = ", ".join(packaged) or "none"
         raise WeightsError(f"{path}: no such weights file; packaged weights: {names}")
     return path
+
+
+def find_weights_of(fingerprint: bytes) -> Path:
+    """The path of the packaged weights with a fingerprint.
+
+    Raises:
+        WeightsError: There are none, or a file is unreadable; the message lists the packaged weights.
+    """
+    from .weights_info import read_weights
+
+    names = []
+    for name, path in packaged_weights().items():
+        found = read_weights(path).info.fingerprint
+        if found == fingerprint:
+            return path
+        names.append(f"{name} ({found.hex()[:12]})")
+    raise WeightsError(
+        f"the stream was encoded with weights {fingerprint.hex()[:12]}; "
+        f"packaged weights: {', '.join(names) or 'none'}; give others by name or path"
+    )

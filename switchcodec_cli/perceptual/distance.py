@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, from_numpy
 
+from ..model.backbones.refiner import DecodedDifference
 from ..model.codec_model import CodecModel
 from ..model.dsp.frequency_bands import bin_weights
-from ..model.dsp.mel import LOUDNESS_EXPONENT, mel_filter_bank
+from ..model.dsp.mel import LOUDNESS_EXPONENT, MEL_BANDS, mel_filter_bank
 
-MEL_BANDS = (80, 160)
 MEL_FLOOR = 1e-4
 LOUDNESS_WEIGHT, BIN_WEIGHT = 3.0, 0.25  # relative to the log-mel term
 BIN_EDGES, BIN_BAND_WEIGHTS = (2750.0, 5500.0), (20.0, 8.0, 1.0)  # Hz; below, between and above
@@ -72,11 +73,24 @@ class PerceptualDistance:
         return self._features(log_magnitude.exp(), log_magnitude)
 
     def _features(self, magnitude: Tensor, log_magnitude: Tensor) -> PerceptualFeatures:
-        bands = (magnitude @ self.mel_filters).clamp(min=MEL_FLOOR)
-        return PerceptualFeatures(bands.log10(), bands.pow(LOUDNESS_EXPONENT), log_magnitude)
+        with torch.autocast(magnitude.device.type, enabled=False):  # bfloat16 is too coarse for features
+            bands = (magnitude @ self.mel_filters).clamp(min=MEL_FLOOR)
+            return PerceptualFeatures(bands.log10(), bands.pow(LOUDNESS_EXPONENT), log_magnitude)
 
     def distance(self, decoded: PerceptualFeatures, wanted: PerceptualFeatures) -> Tensor:
         """Distance of each latent frame. # (B, T)"""
         parts = zip(decoded.parts, wanted.parts, self.weights, strict=True)
         terms = [((ours - theirs).abs() * weight).mean((2, 3)) for ours, theirs, weight in parts]
         return terms[0] + terms[1] + terms[2]
+
+    def difference(self, z: Tensor, wanted: PerceptualFeatures) -> DecodedDifference:
+        """What latents z (B, T, D) decode to beside the input, as the refiner takes it."""
+        with torch.enable_grad():
+            z = z.detach().requires_grad_(True)
+            decoded = self.decoded_features(z)
+            (gradient,) = torch.autograd.grad(self.distance(decoded, wanted).sum(), z)
+        return DecodedDifference(
+            gradient,
+            (decoded.log_magnitude - wanted.log_magnitude).detach(),
+            (decoded.log_mel - wanted.log_mel).detach(),
+        )

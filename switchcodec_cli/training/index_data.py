@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..model.codec_model import CodecModel
+from ..perceptual import LatentEncoder, PerceptualDistance
 
 SEGMENT_WINDOWS = 60  # windows that go through the encoder at once
 SILENCE_PEAK = 2e-4  # windows whose samples all lie below are left out
@@ -40,7 +41,7 @@ def concatenate(parts: list[CodedWindows]) -> CodedWindows:
 
 @torch.no_grad()
 def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindows:
-    """Code the first windows of an audio segment as effort 0 does.
+    """Code the first windows of an audio segment by greedy quantization.
 
     Args:
         model: The codec.
@@ -55,7 +56,7 @@ def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindo
     windows = len(counts)
     audio = audio[: windows * size]
     loud = audio.view(windows, size).abs().amax(1) >= SILENCE_PEAK
-    z = model.encode(audio[None]).view(windows, frames, -1)[loud]
+    z = LatentEncoder(model, PerceptualDistance(model))(audio[None]).view(windows, frames, -1)[loud]
     masks = model.quantizer.route(z, counts[loud])
     indices, _ = model.quantizer.encode(z, masks)
     return CodedWindows(masks.numpy(), indices.flatten(1, 2).to(torch.int16).numpy())

@@ -35,7 +35,7 @@ def output_sensitivity(model: CodecModel, z: Tensor) -> Tensor:
         Symmetric matrix, float64, (D, D).
 
     Raises:
-        UsageError: The model has another backbone, or codebooks of the factorised form.
+        UsageError: The model has another backbone, a refiner, or codebooks of the factorised form.
     """
     _spectral_backbone(model)
     z = z.detach().requires_grad_(True)
@@ -54,6 +54,8 @@ def output_sensitivity(model: CodecModel, z: Tensor) -> Tensor:
 
 def _spectral_backbone(model: CodecModel) -> SpectralBackbone:
     """The backbone of a model whose basis can be changed."""
+    if model.backbone.refiner is not None:  # is not linear in the latents
+        raise UsageError("codebook.output_distortion_share cannot be raised for a model with a refiner")
     full = isinstance(model.quantizer.shared.stages[0], FullCodebook)
     if not (full and isinstance(model.backbone, SpectralBackbone)):
         raise UsageError(

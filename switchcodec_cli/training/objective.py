@@ -15,6 +15,7 @@ from ..model.backbones.spectral import MAX_LOG_MAGNITUDE
 from ..model.codec_model import CodecModel
 from ..model.dsp.griffin_lim import griffin_lim
 from ..model.quantizer.residual_vq import Observer
+from ..perceptual import PerceptualDistance
 from .config import LossConfig
 from .discriminators import Domain
 from .losses import MultiScaleMelLoss, SpectralLoss
@@ -116,6 +117,7 @@ class SpectralObjective(Objective):
     def __init__(self, model: CodecModel, backbone: SpectralBackbone, config: LossConfig):
         super().__init__(model, config)
         self.analysis, self.spectral = backbone.analysis, model.config.spectral
+        self.refiner, self.distance = backbone.refiner, PerceptualDistance(model)
         self.domains = frozenset(Domain if config.waveform_weight else {Domain.SPECTRA})
         device = model.device
         sample_rate, floor = model.config.sample_rate, self.spectral.output_floor
@@ -131,6 +133,15 @@ class SpectralObjective(Objective):
         logs = [self.analysis.magnitude(audio).clamp(min=floor).log().flatten(0, 1) for audio in batches]
         self.analysis.mean.copy_(torch.cat(logs).mean(0))
         self.analysis.deviation.copy_(torch.cat(logs).std(0))
+
+    def _encode(self, target: Tensor) -> Tensor:
+        z = super()._encode(target)
+        if self.refiner is None:
+            return z
+        with torch.autocast(target.device.type, torch.bfloat16):
+            wanted = self.distance.input_features(target.unflatten(1, (z.shape[1], -1)))
+            refined: Tensor = self.refiner(z, self.distance.difference(z, wanted))
+        return refined
 
     @torch.no_grad()
     def _target(self, audio: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from .data import AudioPool
 from .latent_basis import change_basis, latent_basis, output_sensitivity, remaining_share
 from .model_ema import UPDATE_EVERY, ModelEMA
 from .objective import build_objective
+from .refiner import check_new_model, with_refiner
 from .schedule import Budget, Schedule
 from .training_log import StepTimer, TrainingLog
 from .weight_norm import add_weight_norm, without_weight_norm
@@ -38,7 +39,8 @@ class Trainer:
     """Trains a model on a pool of audio and exports its averaged weights.
 
     Args:
-        config: The recipe; its model is replaced by that of `resume`.
+        config: The recipe; its model is replaced by that of `resume`, which gets a refiner if the recipe
+            has one.
         cache: Folder of the pool, see `data.build_pool`.
         run: Folder for `weights.safetensors` and `log.csv`, created if it does not exist.
         device: A torch device.
@@ -70,10 +72,13 @@ class Trainer:
         run.mkdir(parents=True, exist_ok=True)
         self.provenance: dict[str, Any] = {}
         if resume is None:
+            check_new_model(config.model)
             model = CodecModel(config.model)
         else:
             model, _, self.provenance = load_weights(resume)
             model.index_tensors = None  # its codebooks are about to change
+            if config.model.latents_are_refined and not model.config.latents_are_refined:
+                model = with_refiner(model, config.model.spectral.refiner_blocks)
             config = replace(config, model=model.config)
         self.config, self.schedule = config, Schedule(config)
         self.expert_count_weights = _expert_count_weights(config)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from switchcodec_cli import Codec, EncoderSettings, SourceFormat
 from switchcodec_cli.bitstream import (
     BlockKind,
     DamagedWindow,
@@ -19,6 +20,7 @@ from switchcodec_cli.bitstream import (
     StreamReader,
     rank_of_mask,
 )
+from switchcodec_cli.encoder.settings import EffortPreset
 from switchcodec_cli.model.config import DacConfig, ModelConfig, QuantizerConfig, SpectralConfig
 
 FOLDER = Path(__file__).parent
@@ -61,7 +63,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One stored stream, encoded at effort 0."""
+    """One stored stream, encoded greedily."""
 
     name: str
     model: str
@@ -156,6 +158,23 @@ def source_digest(audio: np.ndarray) -> SourceDigest:
     """Digest of a recording, over its samples  # (frames, channels) float32"""
     samples = np.ascontiguousarray(audio, "<f4").tobytes()
     return SourceDigest(DigestKind.SAMPLES, hashlib.blake2b(samples, digest_size=16).digest())
+
+
+class GreedySettings(EncoderSettings):
+    """Greedy quantization with the router's masks, as of effort 0 when the streams were made."""
+
+    @property
+    def preset(self) -> EffortPreset:
+        return EffortPreset()
+
+
+def encode(codec: Codec, case: Case) -> bytes:
+    """The recording of a case, encoded anew in the newest version of the format."""
+    audio, file = recording(case), io.BytesIO()
+    source = SourceFormat(case.rate, case.channels, total_samples=len(audio))
+    with codec.encoder(file, source, GreedySettings(experts=case.experts, effort=0)) as encoder:
+        encoder.write(audio)
+    return file.getvalue()
 
 
 def packets(data: bytes) -> list[bytes]:

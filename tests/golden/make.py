@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -30,18 +29,16 @@ from golden import (
     FOLDER,
     MODELS,
     NEWEST,
-    REQUEST,
     VERSIONS,
     Case,
     describe,
+    encode,
     packets,
     recording,
-    source_digest,
     voice,
 )
 
 from switchcodec_cli.api import Codec
-from switchcodec_cli.bitstream import StreamReader, StreamWriter, Window
 from switchcodec_cli.model.quantizer.codebook import FullCodebook
 from switchcodec_cli.training.config import (
     CodebookConfig,
@@ -95,7 +92,7 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
     model = codec.model
     with torch.inference_mode():
         length = len(audio) // model.hop * model.hop
-        z = model.encode(torch.from_numpy(audio[:length].T.copy()))
+        z = model.backbone.encode(torch.from_numpy(audio[:length].T.copy()))
         for quantizer in model.quantizer.quantizers:
             for codebook in quantizer.codebooks:
                 if isinstance(codebook, FullCodebook):
@@ -107,19 +104,6 @@ def margin(codec: Codec, audio: np.ndarray) -> float:
                     )
                     z = z - codebook.lookup(codebook.nearest(z))
     return least
-
-
-def encode(codec: Codec, case: Case) -> bytes:
-    """A stream of the newest version, with the digest of the recording and the request."""
-    audio = recording(case)
-    reader = StreamReader(io.BytesIO(codec.encode(audio, case.rate, experts=case.experts, effort=0)))
-    file = io.BytesIO()
-    writer = StreamWriter(file, reader.header, REQUEST)
-    for window in reader.windows():
-        assert isinstance(window, Window)
-        writer.write(window)
-    writer.close(source=source_digest(audio))
-    return file.getvalue()
 
 
 def write_decoded(codec: Codec, case: Case, version: str) -> None:

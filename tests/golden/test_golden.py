@@ -20,6 +20,7 @@ from golden import (
     REQUEST,
     VERSIONS,
     describe,
+    encode,
     expected,
     packets,
     ratio_db,
@@ -82,7 +83,7 @@ def test_versions_and_additions(case, version):
 
 
 def test_encoder_produces_stored_packets(case, codecs):
-    data = codecs[case.model].encode(recording(case), case.rate, experts=case.experts, effort=0)
+    data = encode(codecs[case.model], case)
     assert packets(data) == packets(case.stream(NEWEST).read_bytes())
     assert StreamReader(io.BytesIO(data)).header.minor == 1
 

@@ -85,7 +85,7 @@ def test_snake_and_residual_unit():
 def test_one_latent_per_hop_and_back(name, frames):
     model = build(BOTH[name])
     with torch.inference_mode():
-        z = model.encode(noise(3, frames * model.hop))
+        z = model.backbone.encode(noise(3, frames * model.hop))
         assert z.shape == (3, frames, 8)
         output = decoded(model, z)
     if name == "dac":
@@ -130,7 +130,7 @@ def test_silence_is_what_silence_is_coded_to():
     for config in BOTH.values():
         model = build(config)
         with torch.inference_mode():
-            z = model.encode(torch.zeros(1, 100 * model.hop))
+            z = model.backbone.encode(torch.zeros(1, 100 * model.hop))
         torch.testing.assert_close(model.silence_latent(), z[0, 50], atol=1e-5, rtol=1e-5)
 
 

@@ -39,12 +39,12 @@ def reach(changed: torch.Tensor) -> tuple[int, int]:
 def test_encoder_context(name):
     model = build(CONFIGS[name])
     audio = noise(1, FRAMES * model.hop)
-    whole = model.encode(audio)
+    whole = model.backbone.encode(audio)
     most = 0
     for place in (0, model.hop // 2, model.hop - 1):
         disturbed = audio.clone()
         disturbed[0, MIDDLE * model.hop + place] += 3
-        before, after = reach((model.encode(disturbed) - whole).abs().amax(-1)[0] != 0)
+        before, after = reach((model.backbone.encode(disturbed) - whole).abs().amax(-1)[0] != 0)
         assert max(before, after) <= model.backbone.encoder_context
         most = max(most, before, after)
     assert most >= model.backbone.encoder_context - 6  # and the bound is no waste

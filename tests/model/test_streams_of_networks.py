@@ -132,9 +132,9 @@ def test_both_networks_in_blocks(name, sizes):
     model = build(BOTH[name])
     audio = noise(2, 53 * model.hop)
     with torch.inference_mode():
-        whole = model.encode(audio)
+        whole = model.backbone.encode(audio)
         stream = ContextStream(
-            lambda audio: model.encode(audio.flatten(1)), model.backbone.encoder_context, 10
+            lambda audio: model.backbone.encode(audio.flatten(1)), model.backbone.encoder_context, 10
         )
         out = []
         frames = audio.view(2, 53, model.hop)

@@ -64,12 +64,12 @@ def test_output_of_unquantized_latents_is_unchanged(model, latents, share):
     audio = 0.1 * torch.randn(2, FRAMES * model.hop, generator=torch.Generator().manual_seed(3))
     expert_counts = torch.tensor([2, 3])
     with torch.no_grad():
-        z = model.encode(audio)
+        z = model.backbone.encode(audio)
         before = model.backbone.log_magnitude(z).exp(), model.quantizer.router.affinity(z)
         mask = model.quantizer.route(z, expert_counts)
         indices, _ = model.quantizer.encode(z, mask)
         change_basis(model, latent_basis(model, measured(model, latents), share))
-        z = model.encode(audio)
+        z = model.backbone.encode(audio)
         after = model.backbone.log_magnitude(z).exp(), model.quantizer.router.affinity(z)
         new_indices, _ = model.quantizer.encode(z, mask)
     for old, new in zip(before, after, strict=True):
@@ -112,7 +112,9 @@ def test_resumed_run_applies_the_remaining_share_only(tmp_path):
     assert shares == [0.5, 0.8, 0.5]
     audio = first.next_batch()
     with torch.no_grad():
-        z, z_same, z_more, z_less = (each.ema.model.encode(audio) for each in (first, same, more, less))
+        z, z_same, z_more, z_less = (
+            each.ema.model.backbone.encode(audio) for each in (first, same, more, less)
+        )
         # weights are stored in half precision
         torch.testing.assert_close(z_same, z, atol=1e-2, rtol=2e-2)
         assert torch.equal(z_same, z_less)

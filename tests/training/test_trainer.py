@@ -238,7 +238,9 @@ def test_waveform_backbone_learns_and_is_exported_without_weight_norm(pool, tmp_
     assert not any("parametrizations" in name for name, _ in model.named_parameters())
     with torch.inference_mode():
         audio = trainer.pool.crops(2, 40 * 64, torch.Generator().manual_seed(0))
-        torch.testing.assert_close(model.encode(audio), trainer.ema.model.encode(audio), atol=2e-2, rtol=2e-2)
+        torch.testing.assert_close(
+            model.backbone.encode(audio), trainer.ema.model.backbone.encode(audio), atol=2e-2, rtol=2e-2
+        )
     resumed = make_trainer(DAC, pool, tmp_path / "resumed", resume=path)
     assert resumed.probe()["mel_2"] < start["mel_2"]
 
@@ -280,3 +282,23 @@ def test_loss_on_synthesised_audio_has_a_gradient(pool, tmp_path):
     gradient = trainer.model.backbone.decoder.head.weight.grad
     assert result.terms["waveform"] > 0
     assert gradient.isfinite().all() and gradient.abs().sum() > 0
+
+
+def test_a_refiner_is_added_to_weights_and_trained(finished, pool, tmp_path):
+    _, folder, _ = finished
+    spectral = replace(SPECTRAL.model.spectral, refiner_blocks=1)
+    recipe = replace(SPECTRAL, model=replace(SPECTRAL.model, spectral=spectral))
+    with pytest.raises(UsageError, match="refiner_blocks needs weights"):
+        make_trainer(recipe, pool, tmp_path)
+    trainer = make_trainer(recipe, pool, tmp_path, resume=folder / "weights.safetensors")
+    start = trainer.probe()
+    path = trainer.train(steps=60)
+    assert trainer.probe()["bins_5"] < start["bins_5"]
+    model, _, _ = load_weights(path)
+    assert model.backbone.refiner.head.weight.abs().sum() > 0  # zeros at first
+    # further training keeps it, whatever the recipe says; the latents' basis can no longer change
+    again = make_trainer(SPECTRAL, pool, tmp_path / "again", resume=path)
+    assert again.model.config.latents_are_refined
+    share = replace(SPECTRAL, codebook=replace(SPECTRAL.codebook, output_distortion_share=0.5))
+    with pytest.raises(UsageError, match="refiner"):
+        make_trainer(share, pool, tmp_path / "share", resume=path)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ..dsp.stft import MagnitudeSTFT
+from .refiner import SpectralRefiner
 
 
 class DecoderStream(ABC):
@@ -37,7 +38,8 @@ class Backbone(nn.Module, ABC):
         hop: Samples per latent frame.
         encoder: Network that makes latents.
         decoder: First network of the decoder.
-        encoder_context: Latent frames to either side that can influence a latent.
+        refiner: Network that corrects latents by what they decode to; None where there is none.
+        encoder_context: Latent frames to either side that can influence a latent of `encode`.
         log_magnitude_context: Latent frames to either side that `log_magnitude` depends on.
         output_floor: Smallest magnitude that the decoder is meant to reproduce.
         has_band_gains: Whether `decoder_stream` takes gains of several bands (else of one).
@@ -47,6 +49,7 @@ class Backbone(nn.Module, ABC):
     hop: int
     encoder: nn.Module
     decoder: nn.Module
+    refiner: SpectralRefiner | None
     encoder_context: int
     log_magnitude_context: int
     output_floor: float
@@ -60,7 +63,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, audio: Tensor) -> Tensor:
-        """Audio (B, T * hop) to latents (B, T, D)."""
+        """Audio (B, T * hop) to latents (B, T, D), by the encoder network alone."""
 
     @abstractmethod
     def log_magnitude(self, z: Tensor) -> Tensor:

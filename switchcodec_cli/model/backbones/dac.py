@@ -94,6 +94,7 @@ class DacBackbone(Backbone):
 
     encoder: DacEncoder
     decoder: DacDecoder
+    refiner = None
     has_band_gains = False
     weight_norm = True
     log_magnitude_frames = 2  # latent frames to either side that an analysis window of four hops reaches

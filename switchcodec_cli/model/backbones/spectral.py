@@ -19,38 +19,10 @@ from ..dsp.griffin_lim import GriffinLim
 from ..dsp.stft import LogMagnitudeSTFT
 from ..streaming import ContextStream
 from .base import Backbone, DecoderStream
+from .convnext import ConvNeXtBlock
+from .refiner import SpectralRefiner
 
 MAX_LOG_MAGNITUDE = 8.0  # bounds what a decoder can produce, whatever the latents
-
-
-class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution over time, LayerNorm, pointwise expansion with GELU, scaled residual.
-
-    After Liu et al. 2022, "A ConvNet for the 2020s", in one dimension. An output depends on kernel // 2
-    frames to either side.
-    """
-
-    def __init__(self, width: int, expansion: int, kernel: int) -> None:
-        super().__init__()
-        self.padding = kernel // 2
-        self.depthwise = nn.Conv1d(width, width, kernel, padding=self.padding, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, expansion * width)
-        self.contract = nn.Linear(expansion * width, width)
-        self.scale = nn.Parameter(torch.full((width,), 0.2))
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) -> (B, T, C)
-        # depthwise convolutions are faster, and more exact, in float32 even where the rest runs in bfloat16
-        with torch.autocast(x.device.type, enabled=False):
-            # conv2d accepts channels-last tensors, which saves the transpositions of conv1d
-            depthwise = self.depthwise
-            y = F.conv2d(
-                x.float().mT[:, :, None], depthwise.weight[:, :, None], depthwise.bias,
-                padding=(0, self.padding), groups=depthwise.groups,
-            )[:, :, 0].mT  # fmt: skip
-            y = self.norm(y)
-        z: Tensor = self.contract(F.gelu(self.expand(y)))
-        return x + self.scale * z
 
 
 class SpectralEncoder(nn.Module):
@@ -121,6 +93,7 @@ class SpectralBackbone(Backbone):
         self.decoder = SpectralDecoder(config, dimension)
         self.encoder_context = self.encoder.context
         self.log_magnitude_context = self.decoder.context
+        self.refiner = SpectralRefiner(config, dimension) if config.refiner_blocks else None
 
     @property
     def stft(self) -> LogMagnitudeSTFT:
@@ -128,7 +101,7 @@ class SpectralBackbone(Backbone):
         return self.analysis
 
     def encode(self, audio: Tensor) -> Tensor:
-        """Audio (B, T * hop) to latents (B, T, D)."""
+        """Audio (B, T * hop) to latents (B, T, D), without the refiner."""
         z: Tensor = self.encoder(self.analysis.standardise(self.analysis.magnitude(audio)))
         return z
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 # sounds; auditory models of single bands use lower exponents.
 LOUDNESS_EXPONENT = 0.3
 
+MEL_BANDS = (80, 160)  # of the perceptual distance, in two resolutions
+
 # Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above
 _BREAK_HZ = 1000.0
 _BREAK_MEL = 15.0
