@@ -49,7 +49,7 @@ def model_indices(parameters: StreamParameters, model: IndexModel, windows: Sequ
     coded = [block for window in windows for block in window.blocks if block.kind is BlockKind.CODED]
     if not coded:
         return list(windows)
-    masks = _masks(model, coded)
+    masks = masks_of(model, coded)
     payloads = encode_blocks(model, masks, [_by_codebook(block) for block in coded])
     smaller = iter(
         modelled_block(block.experts, payload)
@@ -89,7 +89,7 @@ def restore_indices(
     if not coded:
         return list(windows)
     numbers, frames, blocks = zip(*coded, strict=True)
-    decoded = decode_blocks(model, _masks(model, blocks), frames, [block.modelled for block in blocks])
+    decoded = decode_blocks(model, masks_of(model, blocks), frames, [block.modelled for block in blocks])
     per_quantizer = header.parameters.codebooks_per_quantizer
     plain = iter(
         coded_block(block.experts, indices.reshape(-1, per_quantizer, indices.shape[-1]).astype(np.uint16))
@@ -152,7 +152,8 @@ def _take(
     return group, None
 
 
-def _masks(model: IndexModel, blocks: Sequence[Block]) -> Masks:
+def masks_of(model: IndexModel, blocks: Sequence[Block]) -> Masks:
+    """Masks of blocks. # (n, Nr)"""
     masks = np.zeros((len(blocks), model.tensors.experts), np.bool_)
     for row, block in zip(masks, blocks, strict=True):
         row[list(block.experts)] = True

@@ -68,12 +68,18 @@ class StreamWriter:
         self.budget.add_packet(header.layout, window, len(packet))
         return len(packet)
 
-    def close(self, total_samples: int | None = None, source: SourceDigest | None = None) -> Trailer:
+    def close(
+        self,
+        total_samples: int | None = None,
+        source: SourceDigest | None = None,
+        request: EncodingRequest | None = None,
+    ) -> Trailer:
         """Writes and returns the trailer. The file stays open.
 
         Args:
             total_samples: per channel at the original rate; may be omitted if the header has it
             source: digest of the recording, if it is known
+            request: what the encoder was asked for, if it is known only now
 
         Raises:
             ValueError: the total contradicts the header or the number of frames written.
@@ -89,7 +95,7 @@ class StreamWriter:
         frames, written = header.frames_in(total), self._trailer.frames
         if written != frames:
             raise ValueError(f"{total} samples need {frames} frames, but {written} were written")
-        trailer = self._trailer.build(total, source, self._request)
+        trailer = self._trailer.build(total, source, request or self._request)
         self._write_container(encode_trailer(trailer))
         self._closed = True
         return trailer

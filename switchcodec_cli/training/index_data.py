@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..model.codec_model import CodecModel
 from ..perceptual import LatentEncoder, PerceptualDistance
+from .data import PoolIndex
 
 SEGMENT_WINDOWS = 60  # windows that go through the encoder at once
 SILENCE_PEAK = 2e-4  # windows whose samples all lie below are left out
@@ -64,12 +64,12 @@ def code_windows(model: CodecModel, audio: Tensor, counts: Tensor) -> CodedWindo
 
 def _segments(cache: Path, size: int) -> list[tuple[int, int]]:
     """Start and length, in samples, of the segments of a training pool, shuffled."""
-    entries = json.loads((cache / "pool.json").read_text())
+    recordings = PoolIndex.read(cache).recordings
     step = SEGMENT_WINDOWS * size
     found = [
-        (entry["start"] + at, min(step, entry["length"] - at) // size * size)
-        for entry in entries
-        for at in range(0, entry["length"] - 2 * size, step)
+        (recording.start + at, min(step, recording.length - at) // size * size)
+        for recording in recordings
+        for at in range(0, recording.length - 2 * size, step)
     ]
     order = np.random.default_rng(1).permutation(len(found))
     return [found[i] for i in order]

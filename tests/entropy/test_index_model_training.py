@@ -14,6 +14,7 @@ from switchcodec_cli.bitstream.index_model import IndexModel, IndexModelTensors
 from switchcodec_cli.bitstream.modelled_payload import index_intervals
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.weights import load_weights
+from switchcodec_cli.training.data import PoolIndex, Recording
 from switchcodec_cli.training.index_data import (
     CodedWindows,
     code_windows,
@@ -134,8 +135,7 @@ def test_extraction_resumes(tmp_path: Path) -> None:
     model = codec()
     audio = swelling_noise(20, model.config.sample_rate)
     (audio.clamp(-1, 1) * 32767).to(torch.int16).numpy().tofile(tmp_path / "pool.i16")
-    entry = f'[{{"name": "a", "kind": "sound", "start": 0, "length": {len(audio)}}}]'
-    (tmp_path / "pool.json").write_text(entry)
+    PoolIndex(model.config.sample_rate, (Recording("a.wav", 0, 0, 0, len(audio)),)).write(tmp_path)
     reports: list[str] = []
     folder = tmp_path / "indices"
     extract_indices(model, tmp_path, folder, minutes=0, report=reports.append)
