@@ -47,10 +47,8 @@ class Resynchroniser:
 
     @cached_property
     def _largest(self) -> int:
-        """Largest size of any packet; with its prefix, a short one can be larger than all full ones."""
-        almost_full = self._header.parameters.frames_per_window - 1
-        short = self._header.packet_sizes(almost_full) if almost_full else ()
-        return max([*self._sizes[-1:], *short[-1:]])
+        """Largest size of any packet."""
+        return self._header.largest_packet_bytes
 
     def find_end(self, index: int, claimed: int | None) -> DamagedExtent:
         """The extent of the damaged packet at the position of the source.
