@@ -317,5 +317,7 @@ class SpecificationReader(SpecificationReader10):
         size = self.claimed_size(at) if at < end else None
         if size is None or at + size > end:
             return None
-        sound = self.follows_rate_mode(self.packet_start(at).modes) and self.crc_is_right(index, at, at + size)
+        sound = self.follows_rate_mode(self.packet_start(at).modes) and self.crc_is_right(
+            index, at, at + size
+        )
         return size if sound else None

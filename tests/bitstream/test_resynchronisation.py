@@ -88,8 +88,8 @@ def test_work_of_trying_all_sizes_is_bounded() -> None:
     """Entropy-coded packets that all seem damaged: every size has to be tried."""
     header = make_header(LARGE, mode=RateMode.QUALITY, entropy_coded=True)
     start = make_stream(0, header)[0][:64]
-    report = verify(Pipe(start + b"\xbb\x0c" * 500_000, 1 << 16))
-    assert "too much damage" in report.problems[-1].reason or "cannot be found" in report.problems[-1].reason
+    report = verify(Pipe(start + bytes(1_000_000), 1 << 16))
+    assert "too much damage" in report.problems[-1].reason
     assert report.windows < 200
 
 

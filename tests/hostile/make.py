@@ -431,7 +431,9 @@ def make_entropy_coded_cases() -> None:
     broken = [*fixed[:2], packet(2, entropy_coded("0001 00 00", bytes(4)))]
     case("entropy_coded_constant_rate_broken", coded_stream(broken, 120, **constant), "", 3, (2,))
 
-    case("plain_packets_with_the_flag", header(flags=2) + BODY + end(), "next packet cannot be found", 1, (0,))
+    case(
+        "plain_packets_with_the_flag", header(flags=2) + BODY + end(), "next packet cannot be found", 1, (0,)
+    )
     unflagged = header(minor=1) + CODED_BODY + coded_end()
     case("entropy_coded_without_the_flag", unflagged, "trailer claims", 4, (0, 1, 3))
     equal = entropy_coded("0010 110 011", bytes(6))
@@ -459,7 +461,10 @@ def make_entropy_coded_cases() -> None:
 
     wrong_tables: dict[str, tuple[dict, str]] = {
         "sizes_do_not_add_up": ({"mode_fields": [7, 5, 3, 6]}, "table contradicts"),
-        "sizes_wrap_around": ({"mode_fields": [20, 2**24 - 1, 0, 1], "width": 24, "common": 24}, "contradicts"),
+        "sizes_wrap_around": (
+            {"mode_fields": [20, 2**24 - 1, 0, 1], "width": 24, "common": 24},
+            "contradicts",
+        ),
         "sizes_of_zero": ({"mode_fields": [7, 5, 0, 8], "width": 4, "common": 4}, "table contradicts"),
         "sizes_of_other_width": ({"common": 4}, "table contradicts"),
         "sizes_of_no_width": ({"common": 0}, "trailer claims"),
