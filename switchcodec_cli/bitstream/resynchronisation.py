@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,7 +103,10 @@ class Resynchroniser:
 
     def _before_packets(self, ahead: bytes, index: int, claimed: int | None) -> DamagedExtent | None:
         """The first extent that sound packets follow, beginning with ``index + 1``."""
-        for size in self._sizes if claimed is None else [claimed, *self._sizes]:
+        if claimed is not None and self._are_packets(ahead, claimed, index + 1):
+            return DamagedExtent(claimed)
+        most = len(ahead) - MIN_PACKET_BYTES  # behind a larger size there is no room for a packet
+        for size in self._sizes[: bisect_right(self._sizes, most)]:
             if self._are_packets(ahead, size, index + 1):
                 return DamagedExtent(size)
         return None

@@ -19,6 +19,7 @@ from switchcodec_cli.bitstream import (
     StreamReader,
     Window,
     modelled_block,
+    resynchronisation,
     verify,
 )
 from switchcodec_cli.bitstream.packet import encode_packet
@@ -91,6 +92,17 @@ def test_work_of_trying_all_sizes_is_bounded() -> None:
     report = verify(Pipe(start + bytes(1_000_000), 1 << 16))
     assert "too much damage" in report.problems[-1].reason
     assert report.windows < 200
+
+
+def test_sizes_beyond_the_end_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes of a stream whose packets could have a hundred thousand sizes."""
+    header = make_header(StreamParameters(8000, 10, 16000, 0, 65536, 4), entropy_coded=True, experts_total=0)
+    start = make_stream(0, header)[0][:64]
+    tried = []
+    parse_start = resynchronisation.parse_start
+    monkeypatch.setattr(resynchronisation, "parse_start", lambda *args: tried.append(1) or parse_start(*args))
+    assert not verify(Pipe(start + bytes(100))).ok
+    assert 50 < len(tried) < 150
 
 
 def test_modelled_payload_does_not_lead_astray() -> None:
