@@ -156,6 +156,13 @@ class Header:
         """
         return packet_sizes(self.layout, self.experts_total, frames)
 
+    @property
+    def largest_packet_bytes(self) -> int:
+        """Size of the largest packet; with its prefix, a short one can be larger than all full ones."""
+        almost_full = self.parameters.frames_per_window - 1
+        short = self.packet_sizes(almost_full) if almost_full else ()
+        return max([self.packet_sizes()[-1], *short[-1:]])
+
 
 def header_bytes(header: Header) -> int:
     """Size of the header and its tags as they are written."""

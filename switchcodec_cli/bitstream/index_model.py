@@ -45,6 +45,16 @@ LOGIT_SHIFT = 6
 LOGIT_STEPS = 16  # steps of a logit per bit
 POWER_BITS = 15
 
+# Of the tensors whose shapes give the sizes of a model
+_DIMENSIONS = {
+    "order": 2,
+    "embedding": 3,
+    "input_bias": 1,
+    "input_mask": 2,
+    "feature_weight": 2,
+    "group_weight": 3,
+}
+
 
 def _powers() -> npt.NDArray[np.int64]:
     """Table of 2^(15 - d / 16), rounded to the nearest integer, for d = 0 ... 255; the last is 1.
@@ -207,6 +217,11 @@ class IndexModelTensors:
         Raises:
             WeightsError: A check failed.
         """
+        for name, dimensions in _DIMENSIONS.items():
+            shape = getattr(self, name).shape
+            empty = 0 in shape[1:] if name == "input_mask" else 0 in shape  # there may be no experts
+            if len(shape) != dimensions or empty:
+                raise WeightsError(f"index model: {name} has the shape {shape}")
         c, size = self.order.shape
         e, h = self.embedding.shape[-1], len(self.input_bias)
         features, hidden = self.feature_weight.shape

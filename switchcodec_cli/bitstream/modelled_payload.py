@@ -261,6 +261,8 @@ def decode_blocks(
     last, rest = np.divmod(decoder.tails(), step)
     for lane in np.flatnonzero(rest).tolist():
         damage.setdefault(lane, "the last index is followed by bits that are not zero")
+    for lane in np.flatnonzero(last >= tensors.size).tolist():  # possible unless K is a power of two
+        damage.setdefault(lane, f"the last index is {last[lane]}, which is not below {tensors.size}")
     indices[np.arange(len(books)), depths - 1, lengths - 1] = np.minimum(last, tensors.size - 1)
     return DecodedBlocks([indices[i, : depths[i], : lengths[i]] for i in range(len(books))], damage)
 

@@ -77,7 +77,8 @@ class SizePositions(PacketPositions):
         self._starts = [0]  # offset of the first packet of each block
         for number in range(-(-trailer.packets // self.BLOCK)):
             offsets = self._block(number)
-            if (np.diff(offsets) < MIN_PACKET_BYTES).any():
+            sizes = np.diff(offsets)
+            if sizes.min() < MIN_PACKET_BYTES or sizes.max() > header.largest_packet_bytes:
                 raise BadInputError(NO_FIT)
             self._starts.append(self._starts[-1] + int(offsets[-1]))
         if self._starts[-1] != area:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,10 +48,8 @@ class Resynchroniser:
 
     @cached_property
     def _largest(self) -> int:
-        """Largest size of any packet; with its prefix, a short one can be larger than all full ones."""
-        almost_full = self._header.parameters.frames_per_window - 1
-        short = self._header.packet_sizes(almost_full) if almost_full else ()
-        return max([*self._sizes[-1:], *short[-1:]])
+        """Largest size of any packet."""
+        return self._header.largest_packet_bytes
 
     def find_end(self, index: int, claimed: int | None) -> DamagedExtent:
         """The extent of the damaged packet at the position of the source.
@@ -104,7 +103,10 @@ class Resynchroniser:
 
     def _before_packets(self, ahead: bytes, index: int, claimed: int | None) -> DamagedExtent | None:
         """The first extent that sound packets follow, beginning with ``index + 1``."""
-        for size in self._sizes if claimed is None else [claimed, *self._sizes]:
+        if claimed is not None and self._are_packets(ahead, claimed, index + 1):
+            return DamagedExtent(claimed)
+        most = len(ahead) - MIN_PACKET_BYTES  # behind a larger size there is no room for a packet
+        for size in self._sizes[: bisect_right(self._sizes, most)]:
             if self._are_packets(ahead, size, index + 1):
                 return DamagedExtent(size)
         return None

@@ -53,7 +53,7 @@ class Trailer:
 
 def trailer_bytes(header: Header, packets: int) -> int:
     """Largest size of a trailer with a table of so many packets, as this version writes it."""
-    size_bits = bits_for(header.packet_sizes()[-1] + 1) if header.entropy_coded else 0
+    size_bits = bits_for(header.largest_packet_bytes + 1) if header.entropy_coded else 0
     return MIN_TRAILER_BYTES + _table_bytes(header, packets, size_bits) + ADDITIONS_BYTES
 
 

@@ -31,7 +31,7 @@ INTERESTING_BYTES = [0, 1, 2, 3, 0x3F, 0x40, 0x7F, 0x80, 0xFE, 0xFF]
 
 
 def valid_streams(rng: np.random.Generator) -> list[bytes]:
-    """Valid streams of all channel codings and rate modes, to be mutated."""
+    """Valid streams of all channel codings and rate modes, half of them entropy-coded, to be mutated."""
     streams = []
     for coding in ChannelCoding:
         for mode in RateMode:
@@ -41,7 +41,9 @@ def valid_streams(rng: np.random.Generator) -> list[bytes]:
             total = int(rng.integers(0, 600))
             known = total if rng.random() < 0.5 else None
             tags = (("title", "x"),) if rng.random() < 0.3 else ()
-            header = make_header(parameters, coding, mode, min(2, experts), known, 11025, tags)
+            header = make_header(
+                parameters, coding, mode, min(2, experts), known, 11025, tags, bool(rng.integers(2))
+            )
             streams.append(
                 make_stream(total, header, int(rng.integers(1000)), float(rng.choice([0, 0.4])))[0]
             )

@@ -26,6 +26,7 @@ from switchcodec_cli.bitstream import (
     all_splits,
     coded_block,
     intensity_block,
+    modelled_block,
 )
 
 FINGERPRINT = bytes(range(16))
@@ -79,6 +80,16 @@ def random_block(parameters: StreamParameters, count: int, frames: int, rng: np.
     return coded_block(mask, rng.integers(0, parameters.codebook_size, shape))
 
 
+def with_random_payload(
+    parameters: StreamParameters, block: Block, frames: int, rng: np.random.Generator
+) -> Block:
+    """Most coded blocks with random bytes as their modelled indices, the others as they are."""
+    plain_bytes = parameters.plain_bytes(len(block.experts), frames)
+    if block.kind is not BlockKind.CODED or plain_bytes < 2 or rng.random() < 0.3:
+        return block
+    return modelled_block(block.experts, rng.bytes(int(rng.integers(1, plain_bytes))))
+
+
 def make_header(
     parameters: StreamParameters = SMALL,
     coding: ChannelCoding = ChannelCoding.MONO,
@@ -87,6 +98,7 @@ def make_header(
     total_samples: int | None = None,
     original_rate: int | None = None,
     tags: tuple[tuple[str, str], ...] = (),
+    entropy_coded: bool = False,
 ) -> Header:
     """A header with defaults for all fields."""
     return Header(
@@ -100,13 +112,17 @@ def make_header(
         nominal_bits_per_second=2670,
         total_samples=total_samples,
         tags=tags,
+        entropy_coded=entropy_coded,
     )
 
 
 def random_windows(
     header: Header, total: int, rng: np.random.Generator, derived: float = 0.0
 ) -> list[Window]:
-    """Windows for ``total`` samples; after the first, a share ``derived`` of the blocks is not coded."""
+    """Windows for ``total`` samples; after the first, a share ``derived`` of the blocks is not coded.
+
+    In an entropy-coded stream, most coded blocks have random bytes in place of indices.
+    """
     parameters, signals = header.parameters, header.signals
     frames = header.frames_in(total)
     windows: list[Window] = []
@@ -124,6 +140,8 @@ def random_windows(
         if signals == 2 and windows and rng.random() < derived:
             choices = [COPY, intensity_block(rng.integers(0, 32, LEVEL_BANDS).tolist())]
             blocks[1] = choices[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
+        if header.entropy_coded:
+            blocks = [with_random_payload(parameters, block, here, rng) for block in blocks]
         windows.append(Window(here, tuple(blocks)))
     return windows
 

@@ -26,6 +26,12 @@ STREAMS = {
     "variable": (190, make_header(mode=RateMode.QUALITY), 0.4),
     "stereo": (155, make_header(coding=ChannelCoding.LEFT_RIGHT, mode=RateMode.AVERAGE), 0.3),
     "constant stereo": (120, make_header(coding=ChannelCoding.MID_SIDE, experts_total=3), 0.2),
+    "entropy-coded": (190, make_header(total_samples=190, entropy_coded=True), 0.0),
+    "entropy-coded stereo": (
+        155,
+        make_header(coding=ChannelCoding.LEFT_RIGHT, mode=RateMode.QUALITY, entropy_coded=True),
+        0.3,
+    ),
     "one window": (7, make_header(), 0.0),
     "empty": (0, make_header(total_samples=0), 0.0),
 }
@@ -125,8 +131,9 @@ def test_total_is_known_although_something_follows(stream: tuple[bytes, list[Win
 
 
 @pytest.mark.parametrize("total", [190, 200])  # with a short and with a full last window
-def test_damaged_marker_is_not_blamed_on_a_packet(total: int) -> None:
-    data, windows = make_stream(total, make_header(total_samples=total))
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_damaged_marker_is_not_blamed_on_a_packet(total: int, entropy_coded: bool) -> None:
+    data, windows = make_stream(total, make_header(total_samples=total, entropy_coded=entropy_coded))
     at = len(data) - trailer_of(data).size
     for offset in range(4):
         damaged = bytearray(data)
@@ -137,10 +144,11 @@ def test_damaged_marker_is_not_blamed_on_a_packet(total: int) -> None:
             assert str(error) == "no trailer follows the 5 windows that the header announces"
 
 
-@pytest.mark.parametrize("derived", [0.0, 0.5])  # without and with a table
-def test_damaged_marker_does_not_become_a_window(derived: float) -> None:
+@pytest.mark.parametrize("derived", [0.0, 0.5])  # without and with a table of modes
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_damaged_marker_does_not_become_a_window(derived: float, entropy_coded: bool) -> None:
     """Where the total is not known, the trailer is found by its other fields."""
-    data, windows = make_stream(200, make_header(), derived=derived)
+    data, windows = make_stream(200, make_header(entropy_coded=entropy_coded), derived=derived)
     at = len(data) - trailer_of(data).size
     for bit in range(32):
         damaged = bytearray(data)

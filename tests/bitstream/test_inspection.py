@@ -46,6 +46,25 @@ def test_figures_of_a_variable_rate() -> None:
     assert summary.nominal_kbps == nominal_kbps(LARGE, quantizers / 21)
 
 
+def test_figures_of_an_entropy_coded_stream() -> None:
+    total = 44100 * 20
+    header = make_header(LARGE, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY, entropy_coded=True)
+    data, windows = make_stream(total, header, derived=0.3)
+    for file in (io.BytesIO(data), Pipe(data)):
+        summary = inspect(file)
+        assert not summary.problems
+        assert summary.budget.total == 8 * len(data)
+        assert summary.window_bytes.tolist() == packet_sizes_of(data)
+        payload = sum(
+            8 * len(block.modelled) or LARGE.payload_bits((block.mode,), window.frames)
+            for window in windows
+            for block in window.blocks
+        )
+        assert summary.budget.payload == payload
+        side = sum(header.layout.side_bits(window.modes, window.frames) for window in windows)
+        assert summary.budget.side == side
+
+
 def test_damaged_windows_are_reported() -> None:
     total = 40 * 20
     data, _ = make_stream(total, make_header(total_samples=total))

@@ -20,9 +20,11 @@ from switchcodec_cli.bitstream import (
     Window,
     coded_block,
     intensity_block,
+    modelled_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream.packet import (
+    START_BYTES,
     PacketLayout,
     crc_matches,
     decode_packet,
@@ -49,6 +51,18 @@ def round_trip(parameters: StreamParameters, window: Window, index: int = 5) -> 
             assert len(packet) == parameters.packet_bytes(window.modes, frames)
 
 
+def modelled_round_trip(parameters: StreamParameters, window: Window) -> None:
+    """With modelled indices of every size in place of those of the first block."""
+    layout, first = PacketLayout(parameters, len(window.blocks), True), window.blocks[0]
+    for size in {1, parameters.plain_bytes(len(first.experts), window.frames) - 1} - {0}:
+        changed = modelled_block(first.experts, bytes(range(256)) * (size // 256) + bytes(size % 256))
+        with_payload = Window(window.frames, (changed, *window.blocks[1:]))
+        check_window(parameters, layout.signals, with_payload)
+        packet = encode_packet(layout, 5, with_payload)
+        assert parse_start(layout, packet).packet_bytes == len(packet)
+        assert decode_packet(layout, packet) == with_payload
+
+
 def with_crc(index: int, bits: str) -> bytes:
     """A packet from a string of bits, padded."""
     bits += "0" * (-len(bits) % 8)
@@ -67,7 +81,10 @@ def test_every_number_of_experts(experts: int) -> None:
     parameters = StreamParameters(8000, 10, 3, experts, 5, 2)
     for count in range(experts + 1):
         for frames in (1, 2, 3):
-            round_trip(parameters, Window(frames, (random_block(parameters, count, frames, rng),)))
+            window = Window(frames, (random_block(parameters, count, frames, rng),))
+            round_trip(parameters, window)
+            if parameters.plain_bytes(count, frames) > 1:
+                modelled_round_trip(parameters, window)
 
 
 @settings(max_examples=80, deadline=None)
@@ -114,6 +131,28 @@ def test_order_of_bits() -> None:
                 for frame in range(4):
                     bits += f"{block.indices[quantizer, codebook, frame]:04b}"
     assert encode_packet(PacketLayout(parameters, 2), 9, Window(4, (first, second))) == with_crc(9, bits)
+
+
+def test_order_of_bits_of_entropy_coded_packets() -> None:
+    rng = np.random.default_rng(3)
+    parameters = StreamParameters(8000, 10, 5, 6, 12, 2)
+    plain, payload = random_block(parameters, 2, 3, rng), b"\x12\x34\x56\x78"
+    bits = f"{parameters.short_window_field:04b}" + f"{2:03b}" + f"{3:04b}{2:04b}"
+    bits += f"{4:04b}{0:04b}"  # of 12 and 9 bytes
+    bits += f"{rank_of_mask((0, 3, 5)):05b}{rank_of_mask(plain.experts):04b}"
+    bits += "0" * (-len(bits) % 8) + "".join(f"{byte:08b}" for byte in payload)
+    bits += "".join(f"{index:04b}" for index in plain.indices.ravel())
+    window = Window(3, (modelled_block((0, 3, 5), payload), plain))
+    assert encode_packet(PacketLayout(parameters, 2, True), 9, window) == with_crc(9, bits)
+
+
+def test_start_of_a_packet_fits() -> None:
+    """With the widest fields: prefix, two mode fields and two sizes."""
+    parameters = StreamParameters(8000, 1, 37448, 27, 2)
+    layout = PacketLayout(parameters, 2, True)
+    bits = 3 * parameters.mode_bits + parameters.frame_bits + 2 * layout.size_bits(27, 37447)
+    assert bits == 68
+    assert bits <= 8 * START_BYTES
 
 
 def test_levels_are_between_ranks_and_indices() -> None:

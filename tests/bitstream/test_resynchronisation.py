@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 import pytest
-from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of
+from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of, write_stream
 
 from switchcodec_cli.bitstream import (
+    SILENT,
     BlockKind,
     BlockMode,
     ChannelCoding,
@@ -17,19 +18,23 @@ from switchcodec_cli.bitstream import (
     StreamParameters,
     StreamReader,
     Window,
+    modelled_block,
+    resynchronisation,
     verify,
 )
+from switchcodec_cli.bitstream.packet import encode_packet
 from switchcodec_cli.errors import BadInputError
 
 
 @pytest.mark.parametrize("mode", list(RateMode))
 @pytest.mark.parametrize("coding", [ChannelCoding.MONO, ChannelCoding.LEFT_RIGHT])
 @pytest.mark.parametrize("cut", [0, 30])
+@pytest.mark.parametrize("entropy_coded", [False, True])
 def test_reading_continues_behind_damaged_mode_fields(
-    mode: RateMode, coding: ChannelCoding, cut: int
+    mode: RateMode, coding: ChannelCoding, cut: int, entropy_coded: bool
 ) -> None:
     """On pipes and in truncated files, with nothing but the packets to go by."""
-    header = make_header(LARGE, coding, mode, 2)
+    header = make_header(LARGE, coding, mode, 2, entropy_coded=entropy_coded)
     data, windows = make_stream(LARGE.window_samples * 6 - 4000, header)
     starts = np.cumsum([64, *packet_sizes_of(data)])[:-1]
     for index in range(6 if not cut else 4):
@@ -78,6 +83,39 @@ def test_work_is_bounded() -> None:
         for window in StreamReader(Pipe(start + b"\x82\x08" * 500_000, 1 << 16)):
             windows.append(window)
     assert all(isinstance(window, DamagedWindow) for window in windows)
+
+
+def test_work_of_trying_all_sizes_is_bounded() -> None:
+    """Entropy-coded packets that all seem damaged: every size has to be tried."""
+    header = make_header(LARGE, mode=RateMode.QUALITY, entropy_coded=True)
+    start = make_stream(0, header)[0][:64]
+    report = verify(Pipe(start + bytes(1_000_000), 1 << 16))
+    assert "too much damage" in report.problems[-1].reason
+    assert report.windows < 200
+
+
+def test_sizes_beyond_the_end_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes of a stream whose packets could have a hundred thousand sizes."""
+    header = make_header(StreamParameters(8000, 10, 16000, 0, 65536, 4), entropy_coded=True, experts_total=0)
+    start = make_stream(0, header)[0][:64]
+    tried = []
+    parse_start = resynchronisation.parse_start
+    monkeypatch.setattr(resynchronisation, "parse_start", lambda *args: tried.append(1) or parse_start(*args))
+    assert not verify(Pipe(start + bytes(100))).ok
+    assert 50 < len(tried) < 150
+
+
+def test_modelled_payload_does_not_lead_astray() -> None:
+    """A payload that holds a sound packet with the number of the next window is not taken for it."""
+    header = make_header(LARGE, mode=RateMode.QUALITY, entropy_coded=True)
+    decoy = encode_packet(header.layout, 1, Window(86, (SILENT,)))
+    windows = [Window(86, (modelled_block((3,), bytes(20) + decoy + bytes(20)),)) for _ in range(4)]
+    data = write_stream(header, windows, 4 * LARGE.window_samples)
+    damaged = bytearray(data)
+    damaged[64] |= 0xF0
+    found = list(StreamReader(Pipe(damaged)))
+    assert isinstance(found[0], DamagedWindow)
+    assert found[1:] == windows[1:]
 
 
 def test_work_of_trying_sizes_is_bounded() -> None:

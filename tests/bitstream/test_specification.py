@@ -34,6 +34,7 @@ from switchcodec_cli.bitstream import (
     keeps_constant_rate,
     level_gains,
     mask_of_rank,
+    modelled_block,
     rank_of_mask,
 )
 from switchcodec_cli.bitstream import additions as additions_module
@@ -42,6 +43,7 @@ from switchcodec_cli.bitstream import intensity as intensity_module
 from switchcodec_cli.bitstream import parameters as parameters_module
 from switchcodec_cli.bitstream import tags as tags_module
 from switchcodec_cli.bitstream import trailer as trailer_module
+from switchcodec_cli.bitstream.packet import PacketLayout
 from switchcodec_cli.bitstream.rates import constant_packet_sizes
 
 TEXT = (Path(__file__).parents[2] / "bitstream_spec.md").read_text(encoding="utf-8")
@@ -74,6 +76,8 @@ def block_of(signal: object) -> Block:
     assert isinstance(signal, dict)
     if "levels" in signal:
         return intensity_block(signal["levels"])
+    if "modelled" in signal:
+        return modelled_block(signal["experts"], bytes.fromhex(signal["modelled"]))
     return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
 
 
@@ -86,8 +90,8 @@ def request_of(content: dict) -> EncodingRequest | None:
     return content["request"] and EncodingRequest(**content["request"])
 
 
-def test_there_are_three_examples() -> None:
-    assert len(EXAMPLES) == TEXT.count("```hex") == 3
+def test_there_are_four_examples() -> None:
+    assert len(EXAMPLES) == TEXT.count("```hex") == 4
 
 
 @pytest.mark.parametrize(("dump", "content"), EXAMPLES)
@@ -117,7 +121,7 @@ def test_digests_of_the_examples() -> None:
     """Section 7.3: BLAKE2b with 16 bytes of output, over samples or over the file."""
     over = {"samples": bytes(4 * 90), "file": b"a file"}
     sources = [json.loads(content)["source"] for _, content in EXAMPLES]
-    assert [source and source["kind"] for source in sources] == ["samples", "file", None]
+    assert [source and source["kind"] for source in sources] == ["samples", "file", None, None]
     for source in filter(None, sources):
         assert source["digest"] == hashlib.blake2b(over[source["kind"]], digest_size=16).hexdigest()
     assert "360 bytes `00`" in PROSE and "six bytes `a file`" in PROSE
@@ -153,6 +157,16 @@ def test_sizes() -> None:
         modes = coded_modes([int(count)]) if count else (BlockMode(BlockKind.SILENT),)
         assert sum(map(int, bits.split(" + "))) == LARGE.side_bits(modes) + LARGE.payload_bits(modes)
         assert int(size) == LARGE.packet_bytes(modes)
+
+
+def test_sizes_of_entropy_coded_packets() -> None:
+    """The example at the end of Section 6.3, and the width of the table."""
+    layout, modes = PacketLayout(LARGE, 1, True), coded_modes([2])
+    assert "a full packet with k = 2 has B = 323 and a size field of 9 bits" in PROSE
+    assert (LARGE.plain_bytes(2), layout.size_bits(2, 86)) == (323, 9)
+    assert "takes ⌈(4 + 9 + 5) / 8⌉ + 250 + 2 = 255 bytes, with a plain one 328" in PROSE
+    assert [layout.packet_bytes(modes, 86, [size]) for size in (250, 0)] == [255, 328]
+    assert f"contains z, which is 1..{trailer_module.MAX_SIZE_BITS}," in PROSE
 
 
 def test_largest_packets_of_few_frames() -> None:

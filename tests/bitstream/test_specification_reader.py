@@ -37,7 +37,12 @@ def by_package(file: BinaryIO) -> tuple[list[Content | Damaged], bool]:
                 found.append(Damaged(window.frames))
                 continue
             signals = [
-                (block.kind.value, list(block.experts), list(block.levels), block.indices.tolist())
+                (
+                    block.kind.value,
+                    list(block.experts),
+                    list(block.levels),
+                    block.modelled or block.indices.tolist(),
+                )
                 for block in window.blocks
             ]
             found.append(Content(window.frames, signals))
@@ -69,11 +74,13 @@ def test_stored_files(path: Path) -> None:
 @pytest.mark.parametrize("coding", list(ChannelCoding))
 @pytest.mark.parametrize("mode", list(RateMode))
 @pytest.mark.parametrize("known", [True, False])
-def test_sound_streams(coding: ChannelCoding, mode: RateMode, known: bool) -> None:
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_sound_streams(coding: ChannelCoding, mode: RateMode, known: bool, entropy_coded: bool) -> None:
     total = 250
-    data, windows = make_stream(
-        total, make_header(coding=coding, mode=mode, total_samples=total if known else None), derived=0.4
+    header = make_header(
+        coding=coding, mode=mode, total_samples=total if known else None, entropy_coded=entropy_coded
     )
+    data, windows = make_stream(total, header, derived=0.4)
     compare(data)
     assert len(by_specification(data, pipe=True)[0]) == len(windows)
 
@@ -90,6 +97,14 @@ def test_readers_of_version_1_0_read_streams_of_1_1(derived: float, known: bool)
         assert (read[0], False) == by_specification(data, pipe)
     cut = SpecificationReader10(data[:-1])
     assert cut.read()[1] is not None
+
+
+@pytest.mark.parametrize("name", ["entropy_coded", "entropy_coded_empty", "entropy_coded_stereo"])
+def test_readers_of_version_1_0_refuse_entropy_coded_streams(name: str) -> None:
+    data = (TESTS / "hostile" / f"sound_{name}.swc").read_bytes()
+    assert SpecificationReader(data).read()[1] is None
+    with pytest.raises(Refusal, match="critical flags"):
+        SpecificationReader10(data)
 
 
 @pytest.mark.parametrize("source", [None, SOURCE])

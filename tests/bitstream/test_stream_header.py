@@ -97,10 +97,19 @@ def test_unknown_flags(bit: int) -> None:
     changed = with_header(data, edit)
     if bit >= 16:
         assert list(StreamReader(io.BytesIO(changed))) == windows
-    elif bit > 0:
-        words = {1: "entropy-coded", 2: "per-frame depth"}.get(bit, f"flag {bit}")
+    elif bit > 1:
+        words = {2: "per-frame depth"}.get(bit, f"flag {bit}")
         with pytest.raises(BadInputError, match=words):
             StreamReader(io.BytesIO(changed))
+
+
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_flag_of_entropy_coded_packets(entropy_coded: bool) -> None:
+    data, _ = make_stream(555, make_header(entropy_coded=entropy_coded))
+    assert data[8] == 2 * entropy_coded
+    assert StreamReader(io.BytesIO(data)).header.entropy_coded == entropy_coded
+    other = with_header(data, lambda header: header.__setitem__(8, 2 - 2 * entropy_coded))
+    assert not verify(io.BytesIO(other)).ok
 
 
 def test_newer_major_version_is_refused() -> None:

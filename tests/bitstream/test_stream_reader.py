@@ -21,6 +21,7 @@ from streams import (
     make_stream,
     random_block,
     random_windows,
+    with_random_payload,
     write_stream,
 )
 
@@ -48,6 +49,7 @@ MODES = list(RateMode)
     mode=st.sampled_from(MODES),
     derived=st.sampled_from([0.0, 0.5]),
     known=st.booleans(),
+    entropy_coded=st.booleans(),
     limit=st.sampled_from([1, 7, 1000]),
 )
 def test_round_trip(
@@ -57,11 +59,19 @@ def test_round_trip(
     mode: RateMode,
     derived: float,
     known: bool,
+    entropy_coded: bool,
     limit: int,
 ) -> None:
     total = total * original_rate // 8000 if original_rate > 8000 else min(total, 2 * original_rate)
     header = make_header(
-        SMALL, coding, mode, 3, total if known else None, original_rate, (("title", "Tür"), ("a b", ""))
+        SMALL,
+        coding,
+        mode,
+        3,
+        total if known else None,
+        original_rate,
+        (("title", "Tür"), ("a b", "")),
+        entropy_coded,
     )
     data, windows = make_stream(total, header, derived=derived)
     assert len(windows) == SMALL.windows_in(header.frames_in(total))
@@ -84,8 +94,11 @@ def test_round_trip(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("derived", [0.0, 0.4])
 @pytest.mark.parametrize("coding", [ChannelCoding.MONO, ChannelCoding.LEFT_RIGHT])
-def test_seeking_gives_the_same_windows(mode: RateMode, derived: float, coding: ChannelCoding) -> None:
-    header = make_header(LARGE, coding, mode, 3)
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_seeking_gives_the_same_windows(
+    mode: RateMode, derived: float, coding: ChannelCoding, entropy_coded: bool
+) -> None:
+    header = make_header(LARGE, coding, mode, 3, entropy_coded=entropy_coded)
     data, windows = make_stream(LARGE.window_samples * 12 + 5000, header, derived=derived)
     file = CountingFile(data)
     reader = StreamReader(file)
@@ -100,10 +113,13 @@ def test_seeking_gives_the_same_windows(mode: RateMode, derived: float, coding: 
     assert list(reader) == windows == list(reader)
 
 
-def test_seeking_across_blocks_of_the_table() -> None:
-    header = make_header(SMALL, mode=RateMode.QUALITY)
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_seeking_across_blocks_of_the_table(entropy_coded: bool) -> None:
+    header = make_header(SMALL, mode=RateMode.QUALITY, entropy_coded=entropy_coded)
     rng = np.random.default_rng(1)
     blocks = [random_block(SMALL, count, 4, rng) for count in range(5)] + [SILENT]
+    if entropy_coded:
+        blocks = [with_random_payload(SMALL, block, 4, rng) for block in blocks]
     windows = [Window(4, (blocks[place],)) for place in rng.integers(0, 6, 9000)]
     data = write_stream(header, windows, 9000 * 40)
     reader = StreamReader(io.BytesIO(data))
@@ -131,13 +147,14 @@ def test_pipe_is_read_once() -> None:
         list(reader)
 
 
-def test_memory_is_bounded_by_what_was_read() -> None:
-    huge = make_header(LARGE, total_samples=2**43)
-    valid, _ = make_stream(44100, make_header(LARGE))
+@pytest.mark.parametrize("entropy_coded", [False, True])
+def test_memory_is_bounded_by_what_was_read(entropy_coded: bool) -> None:
+    huge = make_header(LARGE, total_samples=2**43, entropy_coded=entropy_coded)
+    valid, _ = make_stream(44100, make_header(LARGE, entropy_coded=entropy_coded))
     size = struct.unpack("<I", valid[-8:-4])[0]
     header_file = io.BytesIO()
     StreamWriter(header_file, huge)
-    trailer = struct.pack("<4sIQIIIHH", b"\xffEND", 0xFFFFFF00, 2**43, 2**31 - 1, 0, 0, 1, 0)
+    trailer = struct.pack("<4sIQIIIHH", b"\xffEND", 0xFFFFFF00, 2**43, 2**31 - 1, 0, 24 * entropy_coded, 1, 0)
     false_claims = (
         header_file.getvalue() + valid[64:],
         valid[:-size] + trailer,

@@ -6,9 +6,26 @@ import io
 
 import numpy as np
 import pytest
-from streams import SMALL, make_header, make_stream, random_block, trailer_of
+from streams import (
+    SMALL,
+    make_header,
+    make_stream,
+    packet_sizes_of,
+    random_block,
+    trailer_of,
+    write_stream,
+)
 
-from switchcodec_cli.bitstream import RateMode, StreamReader, StreamWriter, Window, trailer_bytes
+from switchcodec_cli.bitstream import (
+    RateMode,
+    StreamParameters,
+    StreamReader,
+    StreamWriter,
+    Window,
+    modelled_block,
+    trailer_bytes,
+)
+from switchcodec_cli.bitstream.trailer import unpack_sizes
 
 
 def test_table_only_if_packet_sizes_vary() -> None:
@@ -16,6 +33,29 @@ def test_table_only_if_packet_sizes_vary() -> None:
         data, _ = make_stream(1990, derived=derived)
         trailer = trailer_of(data)
         assert (trailer.packet_bytes > 0, trailer.table == b"") == (constant, constant)
+
+
+@pytest.mark.parametrize("derived", [0.0, 0.5])
+def test_table_of_sizes(derived: float) -> None:
+    """An entropy-coded stream always has one, with entries as narrow as the largest packet permits."""
+    data, _ = make_stream(1990, make_header(entropy_coded=True), derived=derived)
+    trailer, sizes = trailer_of(data), packet_sizes_of(data)
+    assert trailer.packet_bytes == 0
+    assert trailer.size_bits == max(sizes).bit_length()
+    assert unpack_sizes(trailer, 0, len(sizes)).tolist() == sizes
+
+
+@pytest.mark.parametrize("windows", [0, 1, 5, 7])
+def test_trailer_bytes_with_sizes(windows: int) -> None:
+    """The largest packet determines the width of an entry; here it is a short one, because of its prefix."""
+    parameters = StreamParameters(8000, 10, 2, 0, 256, 3)
+    header = make_header(parameters, mode=RateMode.QUALITY, entropy_coded=True)
+    last = [Window(1, (random_block(parameters, 0, 1, np.random.default_rng(0)),))]
+    full = [Window(2, (random_block(parameters, 0, 2, np.random.default_rng(0)),))]
+    written = write_stream(header, windows * full + last, 20 * windows + 10)
+    assert trailer_of(written).size <= trailer_bytes(header, windows + 1)
+    data, _ = make_stream(20 * windows, header)
+    assert trailer_of(data).size <= trailer_bytes(header, windows)
 
 
 @pytest.mark.parametrize("windows", [0, 1, 5, 7])
@@ -54,3 +94,13 @@ def test_invalid_windows_and_totals_are_refused() -> None:
     windows = list(StreamReader(io.BytesIO(file.getvalue())))
     assert windows == [full, full, short]
     assert [[mode.experts for mode in window.modes] for window in windows] == [[2], [2], [2]]
+
+
+@pytest.mark.parametrize(
+    ("entropy_coded", "payload", "words"),
+    [(False, b"abc", "not entropy-coded"), (True, bytes(6), "fewer than 6 bytes")],
+)
+def test_invalid_modelled_indices_are_refused(entropy_coded: bool, payload: bytes, words: str) -> None:
+    writer = StreamWriter(io.BytesIO(), make_header(entropy_coded=entropy_coded))
+    with pytest.raises(ValueError, match=words):
+        writer.write(Window(4, (modelled_block((0, 2), payload),)))

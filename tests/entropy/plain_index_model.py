@@ -1,4 +1,4 @@
-"""The index model and its coder in plain Python: a slow reader written from the specification."""
+"""The index model and its coder in plain Python: a slow reader of Sections 13 and 14 of the specification."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Damage(Exception):
     """A payload is not one that an encoder writes."""
 
 
-def read_tensors(path: Path) -> dict[str, list]:
-    """The tensors of a safetensors file, as nested lists."""
+def read_tensors(path: Path, prefix: str = "index_model.") -> dict[str, list]:
+    """The tensors of a safetensors file whose names have a prefix, as nested lists, without the prefix."""
     data = path.read_bytes()
     (length,) = struct.unpack_from("<Q", data)
     tensors = {}
     for name, entry in json.loads(data[8 : 8 + length]).items():
-        if name == "__metadata__":
+        if name == "__metadata__" or not name.startswith(prefix):
             continue
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
         code = FORMATS[entry["dtype"]]
         flat = list(struct.unpack(f"<{(end - begin) // struct.calcsize(code)}{code}", data[begin:end]))
-        tensors[name] = nested(flat, entry["shape"])
+        tensors[name.removeprefix(prefix)] = nested(flat, entry["shape"])
     return tensors
 
 

@@ -224,6 +224,10 @@ def test_unbounded_sums_are_refused() -> None:
         ("order", lambda x: x * 0, "permutation"),
         ("embedding", lambda x: x.astype(np.int16), "embedding is int16"),
         ("head_weight", lambda x: x[:, 1:], "head_weight is int8"),
+        ("order", lambda x: x[0], "order has the shape"),
+        ("order", lambda x: x[:, :0], "order has the shape"),
+        ("group_weight", lambda x: x[:, :0], "group_weight has the shape"),
+        ("input_mask", lambda x: x[0, 0], "input_mask has the shape"),
         ("feature_weight", lambda x: np.full_like(x, -LIMIT - 1), "-128"),
     ],
 )

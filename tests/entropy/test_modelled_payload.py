@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_index_model import Damage, decode_block, read_tensors
-from random_models import TINY, plain, random_blocks, random_tensors
+from random_models import TINY, Sizes, plain, random_blocks, random_tensors
 from safetensors.numpy import save_file
+from streams import make_header
 
+from switchcodec_cli.bitstream import DamagedWindow, RateMode, StreamParameters, Window, modelled_block
 from switchcodec_cli.bitstream.index_model import Float32Arithmetic, IndexModel
-from switchcodec_cli.bitstream.modelled_payload import decode_blocks, encode_blocks, index_intervals
+from switchcodec_cli.bitstream.modelled_payload import (
+    decode_blocks,
+    encode_blocks,
+    index_intervals,
+    restore_indices,
+)
+from switchcodec_cli.bitstream.rans import RansEncoder
 from switchcodec_cli.model.index_model import Int8Arithmetic, TorchArithmetic, load_index_model
 
 MODEL = IndexModel(random_tensors(TINY, 0), TorchArithmetic())
@@ -56,8 +64,15 @@ def test_model_files(tmp_path) -> None:
     masks, indices = random_blocks(MODEL.tensors, 4, 9)
     payloads = encode_blocks(load_index_model(path), masks, indices)
     assert payloads == encode_blocks(MODEL, masks, indices)
-    lists = read_tensors(path)
+    lists = read_tensors(path, "")
     assert lists == plain(MODEL.tensors)
+
+
+def test_model_among_the_tensors_of_a_codec(tmp_path) -> None:
+    path = tmp_path / "weights.safetensors"
+    named = {f"index_model.{k}": v for k, v in vars(MODEL.tensors).items() if k != "places"}
+    save_file({"decoder.bias": np.zeros(3, np.float32), **named}, path)
+    assert read_tensors(path) == plain(MODEL.tensors)
 
 
 def test_payloads_do_not_change() -> None:
@@ -136,3 +151,64 @@ def test_most_flipped_bits_are_noticed() -> None:
         MODEL, np.repeat(masks, len(flipped), 0), [indices[0].shape[1]] * len(flipped), flipped
     )
     assert len(decoded.damage) > 0.9 * len(flipped)
+
+
+SIZES_OF_48 = Sizes(size=48)  # not a power of two: the tail can hold a last index that is not below K
+
+
+def with_tail(model: IndexModel, mask: np.ndarray, block: np.ndarray, tail: int) -> bytes:
+    """The payload of a block with another number than the last index in the tail."""
+    starts, frequencies = index_intervals(model, mask[None], [block])
+    encoder = RansEncoder(np.array([tail]), block.size)
+    order = [(s, t) for t in range(block.shape[1]) for s in range(block.shape[0])]
+    for s, t in order[-2::-1]:
+        encoder.push(np.array([0]), starts[:, s, t], frequencies[:, s, t])
+    return encoder.finish()[0]
+
+
+@pytest.mark.parametrize(
+    ("hostile", "reason"),
+    [
+        (lambda model, mask, block, good: good[:-2], "end 2 bytes after the payload"),
+        (lambda model, mask, block, good: good + bytes(2), "2 bytes are left after the last index"),
+        (lambda model, mask, block, good: good + bytes(1000), "1000 bytes are left"),
+        (lambda model, mask, block, good: b"\0\0", "2 bytes cannot hold the state"),
+        (lambda model, mask, block, good: bytes(5), "the coder cannot begin in state 0"),
+        (lambda model, mask, block, good: b"\xff\xff\0\0" + good[4:], "cannot begin in state 65535"),
+        (lambda *args: with_tail(*args[:3], tail=1 << 16), "the coder ends in state 131072, above 131071"),
+        (lambda *args: with_tail(*args[:3], tail=1365 + 7), "bits that are not zero"),
+        (lambda *args: with_tail(*args[:3], tail=48 * 1365), "the last index is 48, which is not below 48"),
+    ],
+)
+def test_hostile_payloads_damage_their_window(hostile, reason: str) -> None:
+    """restore_indices names the window, and spares the others."""
+    model = IndexModel(random_tensors(SIZES_OF_48, 0))
+    parameters = StreamParameters(8000, 10, 5, 3, 48, 2)
+    header = make_header(parameters, mode=RateMode.QUALITY, entropy_coded=True)
+    mask, block = np.array([True, False, True]), np.random.default_rng(0).integers(0, 48, (6, 5))
+    good = with_tail(model, mask, block, int(block[-1, -1]) * 1365)
+    assert [good] == encode_blocks(model, mask[None], [block])
+    bad = hostile(model, mask, block, good)
+    windows = [Window(5, (modelled_block((0, 2), payload),)) for payload in (good, bad, good)]
+    restored = restore_indices(header, model, windows, 40)
+    damaged = restored[1]
+    assert isinstance(damaged, DamagedWindow)
+    assert (damaged.index, damaged.frames, damaged.start) == (41, 5, parameters.window_start(41))
+    assert reason in damaged.reason
+    for window in (restored[0], restored[2]):
+        assert isinstance(window, Window)
+        assert np.array_equal(window.blocks[0].indices.reshape(6, 5), block)
+    with pytest.raises(Damage):
+        decode_block(plain(model.tensors), [0, 2], 5, bad)
+
+
+def test_few_random_payloads_of_fitting_size_decode() -> None:
+    """Section 14: with K = 1024, the end state lets about one in a thousand pass."""
+    model = IndexModel(random_tensors(Sizes(size=1024, groups=32), 0))
+    rng, count, frames = np.random.default_rng(0), 4000, [2] * 4000
+    masks = np.zeros((count, 3), np.bool_)
+    likely = decode_blocks(model, masks[:300], frames[:300], [rng.bytes(40) for _ in range(300)]).indices
+    lengths = [len(payload) for payload in encode_blocks(model, masks[:300], likely)]
+    payloads = [rng.bytes(int(rng.choice(lengths))) for _ in range(count)]
+    accepted = count - len(decode_blocks(model, masks, frames, payloads).damage)
+    assert 1 <= accepted <= 12

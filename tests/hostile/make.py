@@ -74,6 +74,13 @@ def indices(count: int, value: int = 9) -> str:
     return f"{value:04b}" * count
 
 
+def entropy_coded(start: str, *payloads: bytes) -> str:
+    """The bits of an entropy-coded packet: its start up to the whole byte, and the payloads of its blocks."""
+    bits = start.replace(" ", "")
+    bits += "0" * (-len(bits) % 8)
+    return bits + "".join(f"{byte:08b}" for payload in payloads for byte in payload)
+
+
 SHARED_ONLY = "0000" + indices(4)  # k = 0: the shared quantizer alone
 ONE = "0001 10" + indices(8)  # k = 1, expert 2
 TWO = "0010 011" + indices(12)  # k = 2, rank 3: experts 0 and 3
@@ -94,9 +101,13 @@ def trailer(
     reserved: int = 0,
     extra: bytes = b"",
     end: bytes = b"CWS\x89",
+    width: int = 4,
 ) -> bytes:
-    """A trailer; what is given replaces the right value. ``mode_fields`` are the entries of the table."""
-    bits = "".join(f"{field:04b}" for field in mode_fields or [])
+    """A trailer; what is given replaces the right value.
+
+    ``mode_fields`` are the entries of the table, of ``width`` bits each.
+    """
+    bits = "".join(f"{field:0{width}b}" for field in mode_fields or [])
     bits += "0" * (-len(bits) % 8)
     table = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)) + extra
     length = 44 + len(table) if size is None else size
@@ -159,6 +170,42 @@ def with_packet(bits: str, mode_field: int, fill: str = "0") -> bytes:
     return stream(packets, 120, [2, mode_field, SILENT])
 
 
+# Entropy-coded streams of version 1.1. Plain indices take 2 (1 + k) bytes in full windows.
+ENTROPY_CODED = {"minor": 1, "flags": 2}
+CODED_PACKETS = [
+    packet(0, entropy_coded("0010 011 011", b"\x12\x34\x56")),  # k = 2, three bytes, rank 3
+    packet(1, entropy_coded("0000 0", b"\x99\x99")),  # k = 0, plain
+    packet(2, QUIET),
+    packet(3, entropy_coded("1000 01 0001 1 10", b"\x77")),  # two frames, k = 1, one byte, expert 2
+]
+CODED_SIZES = [len(data) for data in CODED_PACKETS]
+CODED_BODY = b"".join(CODED_PACKETS)
+
+
+def end_of_sizes(packets: list[bytes], total: int, last_frames: int = F, **changes) -> bytes:
+    """The trailer of entropy-coded packets with some fields changed. ``common`` is the field P."""
+    sizes = [len(data) for data in packets]
+    width = max(sizes, default=0).bit_length()
+    usual = {"mode_fields": sizes, "width": width, "common": width, "extra": additions()}
+    return trailer(packets, total, last_frames, **(usual | changes))
+
+
+def coded_end(**changes) -> bytes:
+    """The trailer of CODED_PACKETS with some fields changed."""
+    return end_of_sizes(CODED_PACKETS, TOTAL, 2, **changes)
+
+
+def coded_stream(packets: list[bytes], total: int, last_frames: int = F, **changes) -> bytes:
+    """An entropy-coded stream of these packets."""
+    start = header(**(ENTROPY_CODED | changes))
+    return start + b"".join(packets) + end_of_sizes(packets, total, last_frames)
+
+
+def with_coded_packet(bits: str) -> bytes:
+    """An entropy-coded stream whose second packet consists of these bits and a right CRC."""
+    return coded_stream([CODED_PACKETS[0], packet(1, bits), packet(2, QUIET)], 120)
+
+
 CASES: dict[str, dict] = {}
 
 
@@ -213,7 +260,6 @@ def make_cases() -> None:
     refuse("header_length_huge", header(length=0xFFFF, minor=1) + body_and_end, "ends within its header")
     refuse("longer_header_in_1_0", header(length=80, extra=bytes(16)) + body_and_end, "has 64 bytes")
     refuse("longer_header_in_1_1", header(length=80, minor=1, extra=bytes(16)) + body_and_end, "has 64 bytes")
-    refuse("flag_entropy_coded", header(flags=2) + body_and_end, "entropy-coded payload")
     refuse("flag_per_frame_depth", header(flags=4) + body_and_end, "per-frame depth")
     refuse("flag_unknown", header(flags=0x8000) + body_and_end, "flag 15")
     changes_and_words: dict[str, tuple[dict, str]] = {
@@ -362,6 +408,86 @@ def make_cases() -> None:
     one = [packet(0, TWO)]
     case("common_size_of_one", header() + one[0] + trailer(one, 40, common=9), "fewer than two", 1)
     case("trailer_only", end(), "not a .swc stream")
+    make_entropy_coded_cases()
+
+
+def make_entropy_coded_cases() -> None:
+    """Registers the files with flag 1."""
+    coded_header = header(**ENTROPY_CODED)
+    sound = coded_header + CODED_BODY + coded_end()
+    case("sound_entropy_coded", sound, windows=4)
+    wide = coded_end(width=24, common=24)
+    case("sound_entropy_coded_wide_table", coded_header + CODED_BODY + wide, windows=4)
+    case("sound_entropy_coded_empty", header(total=0, **ENTROPY_CODED) + end_of_sizes([], 0, 0), windows=0)
+    pair = [
+        packet(0, entropy_coded("0010 0000 011 0 011", b"abc", b"\x99\x99")),
+        packet(1, entropy_coded("0000 0111 1" + "11000" * 8, b"d")),
+    ]
+    case("sound_entropy_coded_stereo", coded_stream(pair, 80, channels=2, coding=1), windows=2)
+    # A constant rate fixes the number of experts, not the sizes
+    fixed = [CODED_PACKETS[0], packet(1, entropy_coded("0010 000 011", bytes(6))), packet(2, QUIET)]
+    constant = {"mode": 0, "experts_total": 2}
+    case("sound_entropy_coded_constant_rate", coded_stream(fixed, 120, **constant), windows=3)
+    broken = [*fixed[:2], packet(2, entropy_coded("0001 00 00", bytes(4)))]
+    case("entropy_coded_constant_rate_broken", coded_stream(broken, 120, **constant), "", 3, (2,))
+
+    case(
+        "plain_packets_with_the_flag", header(flags=2) + BODY + end(), "next packet cannot be found", 1, (0,)
+    )
+    unflagged = header(minor=1) + CODED_BODY + coded_end()
+    case("entropy_coded_without_the_flag", unflagged, "trailer claims", 4, (0, 1, 3))
+    equal = entropy_coded("0010 110 011", bytes(6))
+    case("size_not_below_plain", with_coded_packet(equal), "", 3, (1,))
+    case("size_above_plain", with_coded_packet(entropy_coded("0010 111 011", bytes(7))), "", 3, (1,))
+    case("size_too_large", with_coded_packet(entropy_coded("0010 101 011", b"abc")), "", 3, (1,))
+    case("size_too_small", with_coded_packet(entropy_coded("0010 010 011", b"abc")), "", 3, (1,))
+    case("size_of_plain_is_missing", with_coded_packet(entropy_coded("0010 000 011", b"abc")), "", 3, (1,))
+    case("entropy_coded_mask_rank", with_coded_packet(entropy_coded("0010 011 110", b"abc")), "", 3, (1,))
+    one_bit = "0010 011 011 000001" + entropy_coded("", b"abc")
+    case("entropy_coded_padding_of_start", with_coded_packet(one_bit), "", 3, (1,))
+    silent = with_coded_packet("0101 0001")
+    case("entropy_coded_padding_of_silence", silent, "", 3, (1,))
+    short = [CODED_PACKETS[0], packet(1, "1000 00 0000 000000 1001 0001")]  # one frame, k = 0
+    case("entropy_coded_padding_of_indices", coded_stream(short, 50, 1), "", 2, (1,))
+    large = [packet(0, entropy_coded("0000 0", b"\x9b\x99"))]
+    case("entropy_coded_index", coded_stream(large, 40, largest_index=10), "", 1, (0,))
+    swapped = [CODED_PACKETS[1], CODED_PACKETS[0], *CODED_PACKETS[2:]]
+    case("entropy_coded_swapped", coded_stream(swapped, TOTAL, 2), "", 4, (0, 1))
+
+    case("entropy_coded_cut_in_a_payload", sound[: 64 + 4], "truncated", 0)
+    case("entropy_coded_cut_in_a_start", sound[: 64 + 7 + 5 + 3 + 1], "truncated", 3)
+    case("entropy_coded_cut_before_the_trailer", coded_header + CODED_BODY, "truncated", 4)
+    case("entropy_coded_cut_in_the_table", sound[: 64 + len(CODED_BODY) + 33], "truncated", 4)
+
+    wrong_tables: dict[str, tuple[dict, str]] = {
+        "sizes_do_not_add_up": ({"mode_fields": [7, 5, 3, 6]}, "table contradicts"),
+        "sizes_wrap_around": (
+            {"mode_fields": [20, 2**24 - 1, 0, 1], "width": 24, "common": 24},
+            "contradicts",
+        ),
+        "sizes_of_zero": ({"mode_fields": [7, 5, 0, 8], "width": 4, "common": 4}, "table contradicts"),
+        "sizes_of_other_width": ({"common": 4}, "table contradicts"),
+        "sizes_of_no_width": ({"common": 0}, "trailer claims"),
+        "sizes_absent": ({"mode_fields": [], "common": 0}, "trailer claims"),
+        "sizes_of_25_bits": ({"width": 25, "common": 25}, "trailer claims"),
+        "sizes_of_huge_width": ({"common": 2**32 - 1}, "trailer claims"),
+        "sizes_padding": ({"mode_fields": [*CODED_SIZES, 7]}, "padding"),
+    }
+    for name, (changes, words) in wrong_tables.items():
+        case(f"table_of_{name}", coded_header + CODED_BODY + coded_end(**changes), words, 4)
+    no_packets = header(total=0, **ENTROPY_CODED) + end_of_sizes([], 0, 0, common=1)
+    case("table_of_sizes_without_packets", no_packets, "trailer claims", 0)
+    by_pipe = {"problem": "table contradicts", "damaged": []}
+    exchanged = coded_end(mode_fields=[5, 7, 3, 5])
+    case("table_of_sizes_swapped", coded_header + CODED_BODY + exchanged, "", 4, (0, 1), by_pipe)
+    plain = [packet(number, entropy_coded("0010 000 011", bytes(6))) for number in range(3)]
+    above_largest = end_of_sizes(plain, 120, mode_fields=[24, 3, 3], width=5, common=5)
+    case(
+        "table_of_sizes_above_the_largest",
+        coded_header + b"".join(plain) + above_largest,
+        "table contradicts",
+        3,
+    )
 
 
 def main(write: Callable[[Path, bytes], object] = Path.write_bytes) -> None:
