@@ -72,6 +72,17 @@ class Codec:
         model, fingerprint, provenance = load_weights(find_weights(weights))
         return cls(model.to(chosen), fingerprint, provenance)
 
+    def to(self, device: str) -> Codec:
+        """This codec on a device, for the process that calls it.
+
+        Args:
+            device: See `load`.
+
+        Raises:
+            DeviceError: There is no such device.
+        """
+        return Codec(self.model.to(choose_device(device)), self.fingerprint, self.provenance)
+
     @property
     def sample_rate(self) -> int:
         """The rate that the model works at, in Hz."""

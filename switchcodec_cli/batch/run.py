@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
+from .files import file_size
 from .plan import IgnoredInput, Job, Plan
 
 SOME_FAILED = 1  # exit code if several files were given and some failed
@@ -119,6 +120,7 @@ def run_plan(
     options: RunOptions = RunOptions(),  # is immutable
     compare: Compare | None = None,
     processes: int = 1,
+    preload: Callable[[], None] | None = None,
 ) -> BatchResult[Result]:
     """Execute all jobs of a plan.
 
@@ -139,6 +141,7 @@ def run_plan(
         options: what is done about existing outputs.
         compare: replaces `Worker.difference` where that needs no worker.
         processes: number of jobs that are executed at the same time.
+        preload: loads what `create_worker` then finds, for several processes at once.
 
     Raises:
         SwcError: the worker cannot be created.
@@ -147,7 +150,7 @@ def run_plan(
     """
     executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
     try:
-        return _Batch(reporter).run(plan, executor, processes)
+        return _Batch(reporter).run(plan, executor, processes, preload)
     except _BatchError as error:
         raise error.error from None
 
@@ -168,7 +171,13 @@ class _Batch(Generic[Result]):
         self._result: BatchResult[Result] = BatchResult()
         self._errors: list[Exception] = []
 
-    def run(self, plan: Plan, executor: _Executor[Result], processes: int) -> BatchResult[Result]:
+    def run(
+        self,
+        plan: Plan,
+        executor: _Executor[Result],
+        processes: int,
+        preload: Callable[[], None] | None,
+    ) -> BatchResult[Result]:
         """Execute all jobs."""
         result = self._result
         for ignored in plan.ignored:
@@ -176,7 +185,7 @@ class _Batch(Generic[Result]):
         for rejected in plan.rejected:
             self.failed(rejected.source, None, rejected.error)
         if processes > 1 and len(plan.jobs) > 1:
-            self._run_in_processes(plan.jobs, executor, processes)
+            self._run_in_processes(plan.jobs, executor, processes, preload)
         else:
             for job in plan.jobs:
                 self._run_here(job, executor)
@@ -195,14 +204,23 @@ class _Batch(Generic[Result]):
         except Exception as error:
             self.failed(job.source, job.output, error)
 
-    def _run_in_processes(self, jobs: Sequence[Job], executor: _Executor[Result], processes: int) -> None:
+    def _run_in_processes(
+        self,
+        jobs: Sequence[Job],
+        executor: _Executor[Result],
+        processes: int,
+        preload: Callable[[], None] | None,
+    ) -> None:
         """Execute jobs in worker processes, and report their events in order."""
-        from .parallel import ProcessError, ordered_results
+        from .parallel import Calls, ProcessError, ordered_results
 
         began = time.perf_counter()
         elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
         create = copy(executor).recorded  # the worker of this process cannot be pickled
-        with closing(ordered_results(create, elsewhere, processes)) as outcomes:
+        lengths = [file_size(job.source) or 0 for job in elsewhere]
+        calls = Calls(create, elsewhere, lengths, preload if executor.needs_worker(elsewhere) else None)
+        results = ordered_results(calls, processes)
+        with closing(results) as outcomes:
             for job in jobs:
                 if PIPE in (job.source, job.output):
                     self._run_here(job, executor)
@@ -355,6 +373,12 @@ class _Executor(Generic[Result]):
     def elapsed(self) -> float:
         """Seconds since the worker was created; 0 if there is none."""
         return 0.0 if self._existing_worker is None else time.perf_counter() - self._began
+
+    def needs_worker(self, jobs: Sequence[Job]) -> bool:
+        """Whether the worker is certain to be needed for one of the jobs."""
+        return not self._options.dry_run and (
+            self._options.force or not all(os.path.isfile(job.output) for job in jobs)
+        )
 
     def recorded(self) -> Callable[[Job], list[methodcaller]]:
         """A function that executes a job and returns its events."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.plan import STREAM_SUFFIXES, find_inputs
+from ..batch.shard import Shard
 from ..errors import BadInputError, one_line
 from .errors import Invocation, describe, exit_code_of, exit_code_of_files
 from .formatting import format_duration, unlisted_text
-from .options import Command, json_option
+from .options import Command, json_option, shard_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ EXAMPLES = (
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
 )
+@shard_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
 @click.pass_obj
-def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def verify(
+    invocation: Invocation, /, files: tuple[str, ...], shard: Shard | None, as_json: bool, quiet: bool
+) -> int:
     """Check .swc files for damage. Weights are not needed.
 
     All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
@@ -43,11 +47,12 @@ def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, qui
         progress.error(rejected.error, rejected.source)
         progress.record(_error_record(rejected.source, describe(rejected.error)))
         failures.append(exit_code_of(rejected.error))
-    for file in inputs.files:
+    chosen = inputs.in_shard(shard)
+    for file in chosen:
         code = _verify_file(file.path, progress, as_json, quiet)
         if code:
             failures.append(code)
-    return exit_code_of_files(failures, len(inputs.files) + len(inputs.rejected))
+    return exit_code_of_files(failures, len(chosen) + len(inputs.rejected))
 
 
 def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> int:

@@ -85,7 +85,7 @@ def test_worker_that_cannot_be_created_ends_the_batch():
 
 
 def test_processes_that_cannot_start_end_the_batch(monkeypatch):
-    monkeypatch.setattr(parallel, "_serve", exit_at_once)
+    monkeypatch.setattr(parallel, "_serve_forks", exit_at_once)
     with pytest.raises(SwcError, match=r"^worker processes cannot be started \(exit code 3\)$"):
         run_plan(plan_of("a", "b"), Worker, Recorder(), processes=2)
 
