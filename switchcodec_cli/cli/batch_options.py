@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from ..batch.manifest import manifest_path
 from ..batch.plan import Conversion, Plan, plan_jobs
 from ..batch.run import RunOptions
 from ..batch.shard import Shard
@@ -16,6 +17,7 @@ from .options import (
     force_option,
     jobs_option,
     json_option,
+    manifest_option,
     parse_selection,
     quiet_option,
     selection_options,
@@ -38,6 +40,7 @@ class BatchOptions:
     weights: str | None
     device: str
     jobs: int | None
+    manifest: str | None
     update: bool
     force: bool
     dry_run: bool
@@ -56,6 +59,10 @@ class BatchOptions:
         )
         return plan_jobs(inputs, output, conversion, selection)
 
+    def manifest_path(self) -> str | None:
+        """The manifest to write, None for none. Raises UsageError."""
+        return None if self.manifest is None else manifest_path(self.manifest, self.shard)
+
     def run_options(self, delete_input: bool = False) -> RunOptions:
         """What is done about outputs that exist, and beside the execution of jobs."""
         return RunOptions(self.force, self.update, self.dry_run, delete_input)
@@ -67,6 +74,7 @@ _OPTIONS = (
     weights_option,
     device_option,
     jobs_option,
+    manifest_option,
     update_option,
     force_option,
     dry_run_option,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.plan import STREAM_SUFFIXES, Conversion
+from ..batch.processes import DECODING_COST
 from ..errors import UsageError
 from .batch_options import BatchOptions, batch_options
 from .errors import Invocation
@@ -111,7 +112,7 @@ def decode(
     into Ogg, WAV, AIFF and CAF.
     """
     from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
-    from ..batch.decode_job import DecodeRequest
+    from ..batch.decode_job import DecodeRequest, existing_audio
 
     if raw and format_:
         raise UsageError("--raw and --format are mutually exclusive")
@@ -144,6 +145,9 @@ def decode(
         _CreateDecoder(codec, request, batch.force),
         codec,
         decode_report,
+        DECODING_COST,
+        request.as_json(),
+        existing_audio,
     )
     return run_jobs(plan, task, batch, invocation)
 

@@ -9,6 +9,7 @@ import click
 
 from ..atomic_io import PIPE
 from ..batch.plan import STREAM_SUFFIXES, Conversion
+from ..batch.processes import ENCODING_COSTS
 from ..errors import UsageError
 from .batch_options import BatchOptions, batch_options
 from .encode_options import encode_options, encode_request
@@ -76,6 +77,8 @@ def encode(
     through the decoder; effort 3 refines them longer and also searches for the best experts. Decoding does
     not depend on the effort.
     """
+    from ..batch.encode_job import existing_stream
+
     request = encode_request(**options)
     plan = batch.plan(inputs, output, _conversion(request))
     if delete_input and any(PIPE in (job.source, job.output) for job in plan.jobs):
@@ -90,6 +93,9 @@ def encode(
         _CreateEncoder(codec, request, batch.force),
         codec,
         encode_report,
+        ENCODING_COSTS[request.settings.effort],
+        request.as_json(),
+        existing_stream,
         compare=None if comparison is None else comparison.difference,
         delete_input=delete_input,
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
-from ..batch.plan import Plan
+from ..batch.manifest import ManifestWriter, Outcome
+from ..batch.plan import Job, Plan
+from ..batch.processes import Cost, default_processes, may_use_gpu, usable_cores
 from ..batch.run import BatchResult, Compare, Worker, run_plan
 from ..errors import UsageError
 from .batch_options import BatchOptions
@@ -49,6 +52,13 @@ class CodecSource:
     device: str
     _codec: Codec | None = field(default=None, init=False)  # on the CPU: a GPU cannot be used after a fork
 
+    def fingerprint(self) -> bytes:
+        """Of the weights, which are not loaded. Raises WeightsError."""
+        from ..model.weights_info import read_weights
+        from ..model.weights_registry import find_weights
+
+        return read_weights(find_weights(self.weights)).info.fingerprint
+
     def preload(self) -> None:
         """Load the weights before processes are forked, which then share them. Raises SwcError."""
         from ..api import Codec
@@ -74,6 +84,12 @@ class Task(Generic[Result]):
     """Uses the codec of `codec`."""
     codec: CodecSource
     report: Callable[[Result], JobReport]
+    cost: Cost
+    """Of a job."""
+    settings: str
+    """What is asked for, as JSON."""
+    existing: Callable[[Job], Outcome]
+    """What a manifest says of an output that exists."""
     compare: Compare | None = None
     """See `run_plan`."""
     delete_input: bool = False
@@ -98,7 +114,7 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
         dry_run=batch.dry_run,
         verb=task.verb,
     )
-    with progress:
+    with progress, _open_manifest(task, batch) as manifest:
         try:
             result = run_plan(
                 plan,
@@ -106,8 +122,9 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
                 progress,
                 batch.run_options(task.delete_input),
                 task.compare,
-                batch.jobs or 1,
+                batch.jobs or _default_processes(plan, task),
                 task.codec.preload,
+                manifest,
             )
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()
@@ -122,8 +139,24 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
     return result.exit_code
 
 
+def _open_manifest(task: Task[Result], batch: BatchOptions) -> ManifestWriter | nullcontext[None]:
+    """The manifest to write, if there is to be one. Raises SwcError."""
+    path = batch.manifest_path()
+    if path is None or batch.dry_run:
+        return nullcontext()
+    return ManifestWriter(path, task.settings, task.codec.fingerprint(), task.existing)
+
+
+def _default_processes(plan: Plan, task: Task[Result]) -> int:
+    if may_use_gpu(task.codec.device):
+        return 1
+    return default_processes(plan.jobs, task.cost, usable_cores())
+
+
 def _check_plan(plan: Plan, batch: BatchOptions) -> None:
     """Detect errors before models are loaded. Raises SwcError."""
+    if batch.manifest_path() and any(PIPE in (job.source, job.output) for job in plan.jobs):
+        raise UsageError("--manifest needs files, not standard input or standard output")
     if any(job.output == PIPE for job in plan.jobs):
         if batch.as_json:
             raise UsageError("--json and an output of - cannot both use standard output")

@@ -89,6 +89,14 @@ shard_option = click.option(
     help="Process only part I, from 0 to N - 1, of N parts of the inputs. The path of a file below the given "
     "folder (or below --relative-to) decides, so that N processes share the work without communication.",
 )
+manifest_option = click.option(
+    "--manifest",
+    metavar="FILE.jsonl|FILE.parquet",
+    type=click.Path(readable=False),
+    help="Write a row for each recording: sizes, digests, length, rate, weights, or the error. With that of "
+    "a former run, recordings whose row and output are unchanged are skipped without reading them, and "
+    "others are processed. With --shard, {shard} in the name is replaced by I.",
+)
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
 )
