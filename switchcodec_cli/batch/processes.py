@@ -59,10 +59,10 @@ ENCODING_COSTS = (
     Cost(0.01, 0.010, 0.5),
     Cost(0.016, 0.019, 0.5),
     Cost(0.11, 0.17, 0.7, searches_chunks=True),
-    Cost(0.3, 0.5, 0.7, searches_chunks=True),
+    Cost(0.1, 0.5, 0.7, searches_chunks=True),
 )
 """By effort."""
-DECODING_COST = Cost(0.015, 0.015, 0.5)
+DECODING_COST = Cost(0.005, 0.0175, 0.5)
 
 
 def default_processes(jobs: Sequence[Job], cost: Cost, cores: int) -> int:
