@@ -249,7 +249,7 @@ class _ForkServer:
             with other_end:
                 control.send((_FORK, None))
                 reduction.send_handle(control, other_end.fileno(), None)
-            answer = control.recv()
+            answer = _answer(control, _FORK)
         except (EOFError, OSError):
             connection.close()
             raise SwcError(f"worker processes cannot be started ({_exit_text(self._exit_code())})") from None
@@ -273,7 +273,7 @@ class _ForkServer:
             return None
         try:
             self._control.send((_JOIN, pid))
-            exit_code: int | None = self._control.recv()
+            exit_code: int | None = _answer(self._control, _JOIN)
         except (EOFError, OSError):
             return None
         return exit_code
@@ -286,15 +286,21 @@ class _ForkServer:
         return self._process.exitcode
 
     def stop(self) -> None:
-        """End the fork server, which has no worker processes any more."""
+        """End the fork server, which has no worker processes any more, even while it loads something."""
         if self._control is not None:
-            self._control.close()  # it ends when it has read all requests
-        if self._process is not None:
-            self._process.join(_EXIT_SECONDS)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
+            self._control.close()
+        if self._process is not None and self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
         self._process = self._control = None
+
+
+def _answer(control: Connection, request: str) -> Any:
+    """The answer of the fork server; those to earlier requests, which an interruption left, are dropped."""
+    while True:
+        answered, answer = control.recv()
+        if answered == request:
+            return answer
 
 
 @contextmanager
@@ -324,9 +330,9 @@ def _serve_forks(control: Connection, functions: bytes) -> None:
         while True:
             request, pid = control.recv()
             if request == _FORK:
-                control.send(_fork(control, create, workers))
+                control.send((_FORK, _fork(control, create, workers)))
             else:
-                control.send(_join(workers.pop(pid)))
+                control.send((_JOIN, _join(workers.pop(pid))))
     for worker in workers.values():  # the parent has ended
         worker.terminate()
     for worker in workers.values():
