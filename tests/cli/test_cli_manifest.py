@@ -111,6 +111,9 @@ def test_shards_write_their_own_manifests(swc, folder):
     for number in range(2):
         shard = ("--shard", f"{number}/2", "--manifest", "m-{shard}.jsonl")
         swc("encode", "in", "-o", "out", *SHORT, *shard, code=None)
+    swc("encode", "in", "-o", "other", *SHORT, "--shard", "0/1", code=1)
+    verified = [swc("verify", "other", "--shard", f"{number}/2", code=None).out for number in range(2)]
+    assert sorted("".join(verified).splitlines()) == sorted(swc("verify", "other").out.splitlines())
     same = ("--shard", "0/2", "--manifest", "m.jsonl")
     assert "must contain {shard}" in swc("encode", "in", "-o", "out", *same, code=2).err
     outcome = swc("verify", "out", "--manifest", "m-*.jsonl", code=1)
