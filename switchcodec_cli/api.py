@@ -84,6 +84,18 @@ class Codec:
         model, fingerprint, provenance = load_weights(find_weights(weights))
         return cls(model.to(chosen), fingerprint, provenance, decodes_packaged=weights is None)
 
+    def to(self, device: str) -> Codec:
+        """This codec on a device, for the process that calls it.
+
+        Args:
+            device: See `load`.
+
+        Raises:
+            DeviceError: There is no such device.
+        """
+        model = self.model.to(choose_device(device))
+        return Codec(model, self.fingerprint, self.provenance, decodes_packaged=self.decodes_packaged)
+
     @property
     def sample_rate(self) -> int:
         """The rate that the model works at, in Hz."""

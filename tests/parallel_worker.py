@@ -46,6 +46,30 @@ class Worker:
         return None if "same" in job.source else Difference("is different")
 
 
+class Loaded:
+    """Creates workers that write which process loaded them."""
+
+    process = None
+
+    def preload(self):
+        self.process = os.getpid()
+
+    def __call__(self):
+        return LoadedWorker(self.process)
+
+
+class LoadedWorker(Worker):
+    def __init__(self, process):
+        super().__init__()
+        self.process = process
+
+    def run(self, job, progress):
+        super().run(job, progress)
+        with open("loaded", "a") as file:
+            file.write(f"{self.process} {os.getpid()}\n")
+        return job.source
+
+
 def no_device():
     raise DeviceError("no such device")
 

@@ -1,1 +1,1 @@
-"""Encoding and decoding of many files: planning of jobs, and their execution in this process."""
+"""Encoding and decoding of many files: planning of jobs, their execution in processes, manifests."""

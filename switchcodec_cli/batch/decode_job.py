@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
 from .codec import JobCodec
 from .files import copy_time, create_output_folder, file_size, open_input
+from .manifest import Outcome, file_digest
 from .plan import Job
 from .run import Difference, FileProgress, was_edited
 
@@ -57,6 +59,10 @@ class DecodeRequest:
             raise UsageError(
                 f"the sample rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz, not {self.sample_rate}"
             )
+
+    def as_json(self) -> str:
+        """The request as text, equal for equal requests."""
+        return json.dumps(asdict(self), sort_keys=True)
 
     def check_output(self, output: str) -> None:
         """Check that the audio format and the rate can be written to an output. Raises UsageError."""
@@ -111,6 +117,13 @@ class DecodeResult:
     def seconds(self) -> float:
         """Length of the audio."""
         return self.samples / self.sample_rate
+
+    @property
+    def outcome(self) -> Outcome:
+        """See `manifest.Recorded`."""
+        return _outcome(
+            self.job, self.header, self.samples, self.sample_rate, self.header.channels, self.elapsed
+        )
 
 
 class FileDecoder:
@@ -250,3 +263,21 @@ def _is_similar(existing: np.ndarray, expected: np.ndarray) -> bool:
     difference = np.square(existing - expected, dtype=np.float64).sum()
     limit = 0.5 * np.square(expected, dtype=np.float64).sum() + expected.size * _CODING_NOISE**2
     return bool(difference <= limit)
+
+
+def existing_audio(job: Job) -> Outcome:
+    """What a manifest says of decoded audio that exists. Raises SwcError."""
+    with open_input(job.source) as file:
+        header = StreamReader(file).header
+    with AudioReader(job.output) as audio:
+        frames = audio.frames
+        samples = sum(len(block) for block in audio.blocks()) if frames is None else frames
+        return _outcome(job, header, samples, audio.sample_rate, audio.channels, None)
+
+
+def _outcome(
+    job: Job, header: Header, samples: int, sample_rate: int, channels: int, elapsed: float | None
+) -> Outcome:
+    kbps = 8e-3 * (file_size(job.source) or 0) * sample_rate / samples if samples else None
+    digest = f"file:{file_digest(job.source)}"
+    return Outcome("decoded", digest, samples, sample_rate, channels, kbps, header.fingerprint.hex(), elapsed)

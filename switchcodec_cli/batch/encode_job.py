@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..atomic_io import PIPE
 from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
 from ..audio.digest import SampleDigest
 from ..audio.wav import SampleFormat
-from ..bitstream import DigestKind, Header, SourceDigest
+from ..bitstream import DigestKind, Header, SourceDigest, StreamReader
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
 from .codec import JobCodec
 from .comparison import StreamComparison
-from .files import copy_time, create_output_folder, file_size, open_output
+from .files import copy_time, create_output_folder, file_size, open_input, open_output
+from .manifest import Outcome
 from .plan import Job
 from .run import Difference, FileProgress
 
@@ -40,6 +42,10 @@ class EncodeRequest:
     """Give the output the modification time of the input."""
     raw: SampleFormat | None = None
     """Format of inputs without a header; None for inputs with one."""
+
+    def as_json(self) -> str:
+        """The request as text, equal for equal requests."""
+        return json.dumps(asdict(self), sort_keys=True, default=str)
 
     def open_source(self, path: str) -> AudioReader:
         """Open an input. Raises BadInputError."""
@@ -105,6 +111,20 @@ class EncodeResult:
     def kbps(self) -> float | None:
         """Rate of the whole file; None for empty audio."""
         return 8e-3 * self.output_bytes / self.seconds if self.samples else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """See `manifest.Recorded`."""
+        return Outcome(
+            "encoded",
+            digest_text(self.source),
+            self.samples,
+            self.header.original_rate,
+            self.header.channels,
+            self.kbps,
+            self.header.fingerprint.hex(),
+            self.elapsed,
+        )
 
 
 class _LengthDiffers(Exception):
@@ -215,3 +235,25 @@ def _source_digest(reader: AudioReader, samples: SampleDigest) -> SourceDigest |
         return SourceDigest(DigestKind.SAMPLES, samples.value())
     value = reader.file_digest()
     return None if value is None else SourceDigest(DigestKind.FILE, value)
+
+
+def digest_text(digest: SourceDigest | None) -> str | None:
+    """A digest as manifests hold it: its kind and its value in hexadecimal."""
+    return None if digest is None else f"{digest.kind.name.lower()}:{digest.value.hex()}"
+
+
+def existing_stream(job: Job) -> Outcome:
+    """What a manifest says of a stream that exists. Raises SwcError."""
+    with open_input(job.output) as file:
+        reader = StreamReader(file)
+        header, trailer, samples = reader.header, reader.trailer, reader.total_samples or 0
+    seconds = samples / header.original_rate
+    return Outcome(
+        "encoded",
+        None if trailer is None else digest_text(trailer.source),
+        samples,
+        header.original_rate,
+        header.channels,
+        8e-3 * (file_size(job.output) or 0) / seconds if samples else None,
+        header.fingerprint.hex(),
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..atomic_io import PIPE, same_file
 from ..errors import BadInputError, SwcError, UsageError
+from .shard import Shard
 
 STREAM_SUFFIXES = frozenset({".swc"})
 
@@ -50,6 +51,10 @@ class Inputs:
     rejected: list[RejectedInput]
     ignored: list[IgnoredInput] = field(default_factory=list)
 
+    def in_shard(self, shard: Shard | None) -> list[InputFile]:
+        """The files that belong to a shard; all of them if there is none."""
+        return [file for file in self.files if shard is None or shard.contains(file.relative_path)]
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -77,6 +82,8 @@ class Selection:
     """Files and folders from a list, taken literally."""
     relative_to: str | None = None
     """Folder below which the paths of inputs are kept below the output folder."""
+    shard: Shard | None = None
+    """The part of the inputs to process, None for all."""
 
 
 @dataclass(frozen=True)
@@ -343,15 +350,24 @@ def plan_jobs(
 
     sources = {os.path.realpath(file.path) for file in inputs.files if file.path != PIPE}
     owners: dict[str, str] = {}  # the input of every output
-    for file in inputs.files:
+    for (
+        file
+    ) in inputs.files:  # those of other shards, too, since their outputs may collide with those of this one
+        relative = file
         try:
-            relative = file if base is None else InputFile(file.path, _path_below(base, file.path))
+            if base is not None:
+                relative = InputFile(file.path, _path_below(base, file.path))
             job = _job(relative, output, folder, conversion.output_suffix)
             is_duplicate = _is_duplicate(job, owners, sources)
+            rejected = None
         except _Rejection as rejection:
-            plan.rejected.append(RejectedInput(file.path, rejection.error))
-        else:
-            plan.jobs += [] if is_duplicate else [job]
+            rejected = RejectedInput(file.path, rejection.error)
+        if selection.shard is not None and not selection.shard.contains(relative.relative_path):
+            continue
+        if rejected is not None:
+            plan.rejected.append(rejected)
+        elif not is_duplicate:
+            plan.jobs.append(job)
     return plan
 
 

@@ -15,6 +15,8 @@ from typing import Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
+from .files import file_size
+from .manifest import ManifestWriter
 from .plan import IgnoredInput, Job, Plan
 
 SOME_FAILED = 1  # exit code if several files were given and some failed
@@ -119,6 +121,8 @@ def run_plan(
     options: RunOptions = RunOptions(),  # is immutable
     compare: Compare | None = None,
     processes: int = 1,
+    preload: Callable[[], None] | None = None,
+    manifest: ManifestWriter | None = None,
 ) -> BatchResult[Result]:
     """Execute all jobs of a plan.
 
@@ -139,6 +143,9 @@ def run_plan(
         options: what is done about existing outputs.
         compare: replaces `Worker.difference` where that needs no worker.
         processes: number of jobs that are executed at the same time.
+        preload: loads what `create_worker` then finds, for several processes at once.
+        manifest: receives the outcomes of jobs, whose results are `Recorded`; jobs that it says are done are
+            skipped, unless they are forced or their inputs are to be deleted.
 
     Raises:
         SwcError: the worker cannot be created.
@@ -147,7 +154,7 @@ def run_plan(
     """
     executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
     try:
-        return _Batch(reporter).run(plan, executor, processes)
+        return _Batch(reporter, manifest).run(plan, executor, processes, preload)
     except _BatchError as error:
         raise error.error from None
 
@@ -163,28 +170,48 @@ class _BatchError(Exception):
 class _Batch(Generic[Result]):
     """Executes the jobs of a plan; counts their outcomes and passes them on to the reporter."""
 
-    def __init__(self, reporter: Reporter[Result]) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: Reporter[Result], manifest: ManifestWriter | None) -> None:
+        self._reporter, self._manifest = reporter, manifest
         self._result: BatchResult[Result] = BatchResult()
         self._errors: list[Exception] = []
 
-    def run(self, plan: Plan, executor: _Executor[Result], processes: int) -> BatchResult[Result]:
+    def run(
+        self,
+        plan: Plan,
+        executor: _Executor[Result],
+        processes: int,
+        preload: Callable[[], None] | None,
+    ) -> BatchResult[Result]:
         """Execute all jobs."""
         result = self._result
         for ignored in plan.ignored:
             self.ignored(ignored)
         for rejected in plan.rejected:
             self.failed(rejected.source, None, rejected.error)
-        if processes > 1 and len(plan.jobs) > 1:
-            self._run_in_processes(plan.jobs, executor, processes)
+        jobs = self._without_done(plan.jobs, executor)
+        if processes > 1 and len(jobs) > 1:
+            self._run_in_processes(jobs, executor, processes, preload)
         else:
-            for job in plan.jobs:
+            for job in jobs:
                 self._run_here(job, executor)
             result.elapsed = executor.elapsed
         result.failed = len(self._errors)
         if self._errors:
             result.exit_code = exit_code_of(self._errors[0]) if plan.is_single else SOME_FAILED
         return result
+
+    def _without_done(self, jobs: Sequence[Job], executor: _Executor[Result]) -> list[Job]:
+        """The jobs that are not done according to the manifest; those that are count as skipped."""
+        if self._manifest is None or not executor.trusts_manifest:
+            return list(jobs)
+        remaining = []
+        for job in jobs:
+            if self._manifest.is_done(job):
+                self._result.skipped += 1
+                self._report(self._reporter.skipped, job)
+            else:
+                remaining.append(job)
+        return remaining
 
     def _run_here(self, job: Job, executor: _Executor[Result]) -> None:
         """Execute a job in this process."""
@@ -195,14 +222,23 @@ class _Batch(Generic[Result]):
         except Exception as error:
             self.failed(job.source, job.output, error)
 
-    def _run_in_processes(self, jobs: Sequence[Job], executor: _Executor[Result], processes: int) -> None:
+    def _run_in_processes(
+        self,
+        jobs: Sequence[Job],
+        executor: _Executor[Result],
+        processes: int,
+        preload: Callable[[], None] | None,
+    ) -> None:
         """Execute jobs in worker processes, and report their events in order."""
-        from .parallel import ProcessError, ordered_results
+        from .parallel import Calls, ProcessError, ordered_results
 
         began = time.perf_counter()
         elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
         create = copy(executor).recorded  # the worker of this process cannot be pickled
-        with closing(ordered_results(create, elsewhere, processes)) as outcomes:
+        lengths = [file_size(job.source) or 0 for job in elsewhere]
+        calls = Calls(create, elsewhere, lengths, preload if executor.needs_worker(elsewhere) else None)
+        results = ordered_results(calls, processes)
+        with closing(results) as outcomes:
             for job in jobs:
                 if PIPE in (job.source, job.output):
                     self._run_here(job, executor)
@@ -223,14 +259,20 @@ class _Batch(Generic[Result]):
 
     def succeeded(self, result: Result) -> None:
         self._result.results.append(result)
+        if self._manifest is not None:
+            self._report(self._manifest.add_result, result)
         self._report(self._reporter.succeeded, result)
 
     def skipped(self, job: Job) -> None:
         self._result.skipped += 1
+        if self._manifest is not None:
+            self._report(self._manifest.add_existing, job)
         self._report(self._reporter.skipped, job)
 
     def failed(self, source: str, output: str | None, error: Exception) -> None:
         self._errors.append(error)
+        if self._manifest is not None:
+            self._report(self._manifest.add_error, source, output, describe(error, source))
         self._report(self._reporter.failed, source, output, error)
 
     def ignored(self, ignored: IgnoredInput) -> None:
@@ -249,7 +291,7 @@ class _Batch(Generic[Result]):
         raise error
 
     def _report(self, call: Callable[..., None], *arguments: object) -> None:
-        """Call the reporter, whose errors, such as those of standard output, are not errors of the job."""
+        """Call the reporter or the manifest, whose errors, such as those of writing, are not of the job."""
         try:
             call(*arguments)
         except BrokenPipeError:
@@ -355,6 +397,17 @@ class _Executor(Generic[Result]):
     def elapsed(self) -> float:
         """Seconds since the worker was created; 0 if there is none."""
         return 0.0 if self._existing_worker is None else time.perf_counter() - self._began
+
+    @property
+    def trusts_manifest(self) -> bool:
+        """Whether jobs may be skipped without another look at their sources."""
+        return self._resume and not (self._options.force or self._options.delete_input)
+
+    def needs_worker(self, jobs: Sequence[Job]) -> bool:
+        """Whether the worker is certain to be needed for one of the jobs."""
+        return not self._options.dry_run and (
+            self._options.force or not all(os.path.isfile(job.output) for job in jobs)
+        )
 
     def recorded(self) -> Callable[[Job], list[methodcaller]]:
         """A function that executes a job and returns its events."""

@@ -7,30 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
-from ..batch.run import RunOptions
+from ..batch.plan import STREAM_SUFFIXES, Conversion
+from ..batch.processes import DECODING_COST
 from ..errors import UsageError
+from .batch_options import BatchOptions, batch_options
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
-from .jobs import check_plan, run_jobs
-from .options import (
-    Command,
-    device_option,
-    dry_run_option,
-    force_option,
-    jobs_option,
-    json_option,
-    output_option,
-    parse_selection,
-    parse_time,
-    phase_iterations_option,
-    preserve_time_option,
-    quiet_option,
-    selection_options,
-    stream_weights_option,
-    update_option,
-)
-from .progress import BatchProgress, JobReport
+from .jobs import CodecSource, Task, run_jobs
+from .options import Command, output_option, parse_time, phase_iterations_option, preserve_time_option
+from .progress import JobReport
 
 if TYPE_CHECKING:
     from ..batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
@@ -93,15 +78,7 @@ EXAMPLES = (
 @click.option("--no-tags", is_flag=True, help="Do not write the tags of the stream into the output.")
 @preserve_time_option
 @phase_iterations_option
-@selection_options
-@stream_weights_option
-@device_option
-@jobs_option
-@update_option
-@force_option
-@dry_run_option
-@json_option
-@quiet_option
+@batch_options
 @click.pass_obj
 def decode(
     invocation: Invocation,
@@ -118,18 +95,7 @@ def decode(
     no_tags: bool,
     preserve_time: bool,
     phase_iterations: int | None,
-    weights: str | None,
-    device: str,
-    jobs: int,
-    force: bool,
-    update: bool,
-    dry_run: bool,
-    as_json: bool,
-    quiet: bool,
-    relative_to: str | None,
-    exclude: tuple[str, ...],
-    files_from: str | None,
-    null: bool,
+    batch: BatchOptions,
 ) -> int:
     """Decode .swc files into audio files.
 
@@ -146,7 +112,7 @@ def decode(
     into Ogg, WAV, AIFF and CAF.
     """
     from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
-    from ..batch.decode_job import DecodeRequest
+    from ..batch.decode_job import DecodeRequest, existing_audio
 
     if raw and format_:
         raise UsageError("--raw and --format are mutually exclusive")
@@ -163,53 +129,41 @@ def decode(
         preserve_time=preserve_time,
     )
     suffix = "." + (format_ or "wav").lower().lstrip(".")
-    selection = parse_selection(
-        inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
-    )
     conversion = Conversion(
         STREAM_SUFFIXES,
         READABLE_SUFFIXES | RAW_SUFFIXES,
         suffix,
         unwritable_suffixes=FFMPEG_SUFFIXES | VIDEO_SUFFIXES,
     )
-    plan = plan_jobs(inputs, output, conversion, selection)
+    plan = batch.plan(inputs, output, conversion)
     for job in plan.jobs[:1]:
         request.check_output(job.output)
-    check_plan(plan, force or update, as_json)
-
-    progress = BatchProgress(
+    codec = CodecSource(batch.weights, batch.device)
+    task = Task(
         "decoding",
-        len(plan.jobs),
+        "decoded",
+        _CreateDecoder(codec, request, batch.force),
+        codec,
         decode_report,
-        quiet=quiet,
-        as_json=as_json,
-        debug=invocation.debug,
-        dry_run=dry_run,
-        verb="decoded",
+        DECODING_COST,
+        request.as_json(),
+        existing_audio,
     )
-    return run_jobs(
-        plan,
-        _CreateDecoder(weights, device, request, force),
-        progress,
-        options=RunOptions(force, update, dry_run),
-        processes=jobs,
-    )
+    return run_jobs(plan, task, batch, invocation)
 
 
 @dataclass(frozen=True)
 class _CreateDecoder:
     """Creates the worker; worker processes get a copy."""
 
-    weights: str | None
-    device: str
+    codec: CodecSource
     request: DecodeRequest
     force: bool
 
     def __call__(self) -> FileDecoder:
-        from ..api import Codec
         from ..batch.decode_job import FileDecoder
 
-        return FileDecoder(Codec.load(self.weights, self.device), self.request, self.force)
+        return FileDecoder(self.codec.load(), self.request, self.force)
 
 
 def decode_report(result: DecodeResult) -> JobReport:

@@ -8,28 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..atomic_io import PIPE
-from ..batch.plan import STREAM_SUFFIXES, Conversion, plan_jobs
-from ..batch.run import RunOptions
+from ..batch.plan import STREAM_SUFFIXES, Conversion
+from ..batch.processes import ENCODING_COSTS
 from ..errors import UsageError
+from .batch_options import BatchOptions, batch_options
 from .encode_options import encode_options, encode_request
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_pcm_ratio, format_size, format_speed
-from .jobs import check_plan, run_jobs
-from .options import (
-    Command,
-    device_option,
-    dry_run_option,
-    force_option,
-    jobs_option,
-    json_option,
-    output_option,
-    parse_selection,
-    quiet_option,
-    selection_options,
-    update_option,
-    weights_option,
-)
-from .progress import BatchProgress, JobReport
+from .jobs import CodecSource, Task, run_jobs
+from .options import Command, output_option
+from .progress import JobReport
 
 if TYPE_CHECKING:
     from ..batch.comparison import StreamComparison
@@ -57,39 +45,20 @@ EXAMPLES = (
 )
 @output_option
 @encode_options
-@selection_options
-@weights_option
-@device_option
-@jobs_option
-@update_option
-@force_option
-@dry_run_option
 @click.option(
     "--delete-input",
     is_flag=True,
     help="Delete each input when its output has been read again, and is sound and made from it.",
 )
-@json_option
-@quiet_option
+@batch_options
 @click.pass_obj
 def encode(
     invocation: Invocation,
     /,
     inputs: tuple[str, ...],
     output: str | None,
-    weights: str | None,
-    device: str,
-    jobs: int,
-    force: bool,
-    update: bool,
-    dry_run: bool,
     delete_input: bool,
-    as_json: bool,
-    quiet: bool,
-    relative_to: str | None,
-    exclude: tuple[str, ...],
-    files_from: str | None,
-    null: bool,
+    batch: BatchOptions,
     **options: Any,
 ) -> int:
     """Encode audio files into .swc files.
@@ -108,52 +77,43 @@ def encode(
     through the decoder; effort 3 refines them longer and also searches for the best experts. Decoding does
     not depend on the effort.
     """
+    from ..batch.encode_job import existing_stream
+
     request = encode_request(**options)
-    selection = parse_selection(
-        inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
-    )
-    plan = plan_jobs(inputs, output, _conversion(request), selection)
+    plan = batch.plan(inputs, output, _conversion(request))
     if delete_input and any(PIPE in (job.source, job.output) for job in plan.jobs):
         raise UsageError("--delete-input needs files, not standard input or standard output")
     comparison = None
     if plan.has_existing_outputs or delete_input:
-        comparison = _create_comparison(weights, request)
-    check_plan(plan, force or update, as_json)
-
-    progress = BatchProgress(
+        comparison = _create_comparison(batch.weights, request)
+    codec = CodecSource(batch.weights, batch.device)
+    task = Task(
         "encoding",
-        len(plan.jobs),
+        "encoded",
+        _CreateEncoder(codec, request, batch.force),
+        codec,
         encode_report,
-        quiet=quiet,
-        as_json=as_json,
-        debug=invocation.debug,
-        dry_run=dry_run,
-        verb="encoded",
-    )
-    return run_jobs(
-        plan,
-        _CreateEncoder(weights, device, request, force),
-        progress,
-        options=RunOptions(force, update, dry_run, delete_input),
-        processes=jobs,
+        ENCODING_COSTS[request.settings.effort],
+        request.as_json(),
+        existing_stream,
         compare=None if comparison is None else comparison.difference,
+        delete_input=delete_input,
     )
+    return run_jobs(plan, task, batch, invocation)
 
 
 @dataclass(frozen=True)
 class _CreateEncoder:
     """Creates the worker; worker processes get a copy."""
 
-    weights: str | None
-    device: str
+    codec: CodecSource
     request: EncodeRequest
     force: bool
 
     def __call__(self) -> FileEncoder:
-        from ..api import Codec
         from ..batch.encode_job import FileEncoder
 
-        return FileEncoder(Codec.load(self.weights, self.device), self.request, self.force)
+        return FileEncoder(self.codec.load(), self.request, self.force)
 
 
 def _conversion(request: EncodeRequest) -> Conversion:

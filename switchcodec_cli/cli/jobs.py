@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
-from ..batch.plan import Plan
-from ..batch.run import BatchResult, Compare, RunOptions, Worker, run_plan
+from ..batch.manifest import ManifestWriter, Outcome
+from ..batch.plan import Job, Plan
+from ..batch.processes import Cost, default_processes, may_use_gpu, usable_cores
+from ..batch.run import BatchResult, Compare, Worker, run_plan
 from ..errors import UsageError
-from .errors import Interrupted
+from .batch_options import BatchOptions
+from .errors import Interrupted, Invocation
 from .formatting import format_duration, format_size, format_speed
-from .progress import BatchProgress
+from .progress import BatchProgress, JobReport
+
+if TYPE_CHECKING:
+    from ..api import Codec
 
 
 class _Result(Protocol):
@@ -31,36 +39,93 @@ class _Result(Protocol):
 Result = TypeVar("Result", bound=_Result)
 
 
-def check_plan(plan: Plan, force: bool, as_json: bool) -> None:
-    """Detect errors before models are loaded. Raises SwcError."""
-    if any(job.output == PIPE for job in plan.jobs):
-        if as_json:
-            raise UsageError("--json and an output of - cannot both use standard output")
-        if sys.stdout is not None and sys.stdout.isatty():
-            raise UsageError("standard output is a terminal: use a file or a pipe")
-    plan.check(force)
-
-
-def run_jobs(
-    plan: Plan,
-    create_worker: Callable[[], Worker[Result]],
-    progress: BatchProgress[Result],
-    *,
-    options: RunOptions,
-    processes: int,
-    compare: Compare | None = None,
-) -> int:
-    """Execute a plan and return the exit code.
+@dataclass
+class CodecSource:
+    """Loads a codec, once for all worker processes that are forked from one; they get a copy of it.
 
     Args:
-        plan, create_worker, progress, options, processes, compare: see `run_plan`.
+        weights: name or path, None for the default weights.
+        device: see `Codec.load`.
+    """
+
+    weights: str | None
+    device: str
+    _codec: Codec | None = field(default=None, init=False)  # on the CPU: a GPU cannot be used after a fork
+
+    def fingerprint(self) -> bytes:
+        """Of the weights, which are not loaded. Raises WeightsError."""
+        from ..model.weights_info import read_weights
+        from ..model.weights_registry import find_weights
+
+        return read_weights(find_weights(self.weights)).info.fingerprint
+
+    def preload(self) -> None:
+        """Load the weights before processes are forked, which then share them. Raises SwcError."""
+        from ..api import Codec
+
+        self._codec = Codec.load(self.weights, "cpu")
+
+    def load(self) -> Codec:
+        """The codec on its device. Raises SwcError."""
+        from ..api import Codec
+
+        return Codec.load(self.weights, self.device) if self._codec is None else self._codec.to(self.device)
+
+
+@dataclass(frozen=True)
+class Task(Generic[Result]):
+    """What a command does with the jobs of a plan."""
+
+    action: str
+    """Such as "encoding"."""
+    verb: str
+    """What is done, such as "encoded"."""
+    create_worker: Callable[[], Worker[Result]]
+    """Uses the codec of `codec`."""
+    codec: CodecSource
+    report: Callable[[Result], JobReport]
+    cost: Cost
+    """Of a job."""
+    settings: str
+    """What is asked for, as JSON."""
+    existing: Callable[[Job], Outcome]
+    """What a manifest says of an output that exists."""
+    compare: Compare | None = None
+    """See `run_plan`."""
+    delete_input: bool = False
+    """See `RunOptions`."""
+
+
+def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: Invocation) -> int:
+    """Execute a plan and return the exit code.
 
     Raises:
+        SwcError: before any job is executed, or since the model cannot be loaded.
         Interrupted: by a signal; it says how far the plan was executed if it has several jobs.
     """
-    with progress:
+    _check_plan(plan, batch)
+    progress = BatchProgress(
+        task.action,
+        len(plan.jobs),
+        task.report,
+        quiet=batch.quiet,
+        as_json=batch.as_json,
+        debug=invocation.debug,
+        dry_run=batch.dry_run,
+        verb=task.verb,
+    )
+    with progress, _open_manifest(task, batch) as manifest:
         try:
-            batch = run_plan(plan, create_worker, progress, options, compare, processes)
+            result = run_plan(
+                plan,
+                task.create_worker,
+                progress,
+                batch.run_options(task.delete_input),
+                task.compare,
+                batch.jobs or _default_processes(plan, task),
+                task.codec.preload,
+                manifest,
+            )
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()
             if not plan.is_single:
@@ -70,8 +135,34 @@ def run_jobs(
                 )
             raise interrupted from None
         if not plan.is_single:
-            progress.message(_summary(batch, progress.verb))
-    return batch.exit_code
+            progress.message(_summary(result, progress.verb))
+    return result.exit_code
+
+
+def _open_manifest(task: Task[Result], batch: BatchOptions) -> ManifestWriter | nullcontext[None]:
+    """The manifest to write, if there is to be one. Raises SwcError."""
+    path = batch.manifest_path()
+    if path is None or batch.dry_run:
+        return nullcontext()
+    return ManifestWriter(path, task.settings, task.codec.fingerprint(), task.existing)
+
+
+def _default_processes(plan: Plan, task: Task[Result]) -> int:
+    if may_use_gpu(task.codec.device):
+        return 1
+    return default_processes(plan.jobs, task.cost, usable_cores())
+
+
+def _check_plan(plan: Plan, batch: BatchOptions) -> None:
+    """Detect errors before models are loaded. Raises SwcError."""
+    if batch.manifest_path() and any(PIPE in (job.source, job.output) for job in plan.jobs):
+        raise UsageError("--manifest needs files, not standard input or standard output")
+    if any(job.output == PIPE for job in plan.jobs):
+        if batch.as_json:
+            raise UsageError("--json and an output of - cannot both use standard output")
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("standard output is a terminal: use a file or a pipe")
+    plan.check(batch.force or batch.update)
 
 
 def _summary(batch: BatchResult[Result], verb: str) -> str:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..atomic_io import PIPE
 from ..batch.files import open_input
 from ..batch.plan import Selection
+from ..batch.shard import Shard
 from ..errors import UsageError
 from .errors import Invocation
 
@@ -35,13 +36,8 @@ version_option = click.version_option(__version__, prog_name="swc", message="%(p
 weights_option = click.option(
     "--weights",
     metavar="NAME|PATH",
-    help="Name of packaged weights, or path of a weights file.  [default: default]",
-)
-stream_weights_option = click.option(
-    "--weights",
-    metavar="NAME|PATH",
     help="Name of packaged weights, or path of a weights file.  "
-    "[default: the packaged weights that the stream was made with]",
+    "[default: default; for decoding, the packaged weights that the stream was made with]",
 )
 device_option = click.option(
     "--device",
@@ -73,10 +69,34 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    default=1,
-    show_default=True,
-    help="Number of files to process at the same time, each in a process of its own with one thread "
-    "(about 500 MB).",
+    help="Number of files to process at the same time, each in a process of its own with one thread.  "
+    "[default: as many as there are cores if that is faster, by the effort and the number and sizes of the "
+    "files, else 1]",
+)
+
+
+def parse_shard(value: str) -> Shard:
+    """Convert I/N. Raises click.BadParameter."""
+    try:
+        return Shard.parse(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+shard_option = click.option(
+    "--shard",
+    type=parse_shard,
+    metavar="I/N",
+    help="Process only part I, from 0 to N - 1, of N parts of the inputs. The path of a file below the given "
+    "folder (or below --relative-to) decides, so that N processes share the work without communication.",
+)
+manifest_option = click.option(
+    "--manifest",
+    metavar="FILE.jsonl|FILE.parquet",
+    type=click.Path(readable=False),
+    help="Write a row for each recording: sizes, digests, length, rate, weights, or the error. With that of "
+    "a former run, recordings whose row and output are unchanged are skipped without reading them, and "
+    "others are processed. With --shard, {shard} in the name is replaced by I.",
 )
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
@@ -101,6 +121,7 @@ _SELECTION_OPTIONS = (
         help="Read the names of further inputs from FILE, one on each line; - for standard input.",
     ),
     click.option("-0", "--null", is_flag=True, help="Names in FILE end with a null character, not a line."),
+    shard_option,
 )
 
 
@@ -118,6 +139,7 @@ def parse_selection(
     exclude: Sequence[str],
     files_from: str | None,
     null: bool,
+    shard: Shard | None,
 ) -> Selection:
     """Convert the values of the options. Raises SwcError."""
     if null and files_from is None:
@@ -125,13 +147,13 @@ def parse_selection(
     if files_from is None:
         if not inputs:
             raise UsageError("no inputs are given")
-        return Selection(tuple(exclude), None, relative_to)
+        return Selection(tuple(exclude), None, relative_to, shard)
     if files_from == PIPE and PIPE in inputs:
         raise UsageError("standard input cannot be both audio and a list of files")
     with open_input(files_from) as file:
         names = file.read().split(b"\0" if null else b"\n")
     listed = tuple(os.fsdecode(name) for name in names if name)
-    return Selection(tuple(exclude), listed, relative_to)
+    return Selection(tuple(exclude), listed, relative_to, shard)
 
 
 channels_option = click.option(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.plan import STREAM_SUFFIXES, find_inputs
-from ..errors import BadInputError, one_line
+from ..batch.plan import STREAM_SUFFIXES, InputFile, find_inputs
+from ..batch.run import SOME_FAILED
+from ..batch.shard import Shard
+from ..errors import BadInputError, UsageError, one_line
 from .errors import Invocation, describe, exit_code_of, exit_code_of_files
 from .formatting import format_duration, unlisted_text
-from .options import Command, json_option
+from .options import Command, json_option, shard_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -18,36 +24,105 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("swc verify talk.swc", "Checks one file."),
+    (
+        "swc verify archive/ --manifest 'manifest-*.jsonl'",
+        "Compares a folder tree with the manifests of the shards that wrote it.",
+    ),
     ("swc verify archive/ --quiet", "Checks a folder tree and lists only damaged files."),
 )
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Check .swc files for damage.")
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False)
+@click.argument("files", metavar="[FILE...]", nargs=-1, type=click.Path(allow_dash=True, readable=False))
+@click.option(
+    "--manifest",
+    "manifests",
+    multiple=True,
+    metavar="FILE|GLOB",
+    help="Compare outputs with this manifest of encode or decode instead; can be repeated.",
 )
+@click.option(
+    "--full", is_flag=True, help="With --manifest, read outputs as a whole, not only headers and trailers."
+)
+@shard_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
 @click.pass_obj
-def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def verify(
+    invocation: Invocation,
+    /,
+    files: tuple[str, ...],
+    manifests: tuple[str, ...],
+    full: bool,
+    shard: Shard | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Check .swc files for damage. Weights are not needed.
 
     All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
     standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of several is.
+
+    With --manifest, the outputs that manifests list are compared with their rows: missing, changed and
+    damaged ones are reported, and failed recordings. If FILEs are given, too, streams that no manifest lists
+    are reported as unlisted. The exit code is 1 if anything is reported, 3 if a manifest cannot be read.
     """
+    if full and not manifests:
+        raise UsageError("--full goes with --manifest")
+    if not files and not manifests:
+        raise UsageError("no files are given")
     inputs = find_inputs(files, STREAM_SUFFIXES)
     progress = Progress("verifying", quiet=True, as_json=as_json, debug=invocation.debug)
     failures = []
+    if manifests:
+        for rejected in inputs.rejected:
+            raise rejected.error
+        return _audit(manifests, inputs.in_shard(shard), full, progress, as_json, quiet)
     progress.ignored_inputs(inputs.ignored)
     for rejected in inputs.rejected:
         progress.error(rejected.error, rejected.source)
         progress.record(_error_record(rejected.source, describe(rejected.error)))
         failures.append(exit_code_of(rejected.error))
-    for file in inputs.files:
+    chosen = inputs.in_shard(shard)
+    for file in chosen:
         code = _verify_file(file.path, progress, as_json, quiet)
         if code:
             failures.append(code)
-    return exit_code_of_files(failures, len(inputs.files) + len(inputs.rejected))
+    return exit_code_of_files(failures, len(chosen) + len(inputs.rejected))
+
+
+def _audit(
+    patterns: Sequence[str],
+    found: Sequence[InputFile],
+    full: bool,
+    progress: Progress,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Compare outputs with manifests, and print what differs; returns the exit code."""
+    from ..batch.audit import Audit
+
+    audit = Audit(find_manifests(patterns))
+    findings = 0
+    for finding in chain(audit.findings(full), audit.unlisted([file.path for file in found])):
+        findings += 1
+        progress.record({"file": finding.path, "ok": False, "kind": finding.kind, "reason": finding.text})
+        if not as_json:
+            click.echo(one_line(f"{finding.path}: {finding.kind}: {finding.text}"))
+    if not as_json and not quiet:
+        click.echo(f"{audit.rows} recordings, {findings} findings")
+    return SOME_FAILED if findings else 0
+
+
+def find_manifests(patterns: Sequence[str]) -> list[str]:
+    """The files that names or glob patterns stand for. Raises BadInputError."""
+    paths: dict[str, None] = {}  # in order, each once
+    for pattern in patterns:
+        matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+        if not matches:
+            raise BadInputError(f"{pattern}: no such manifest")
+        paths.update(dict.fromkeys(matches))
+    return list(paths)
 
 
 def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> int:

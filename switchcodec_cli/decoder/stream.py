@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -74,7 +75,6 @@ class StreamDecoder:
         self._model, self._conceal = model, conceal
         self._phase_iterations = phase_iterations
         self._range = TimeRange.of(start, duration, self.sample_rate)
-        self._silence = model.silence_latent()
         total = reader.total_samples
         if total is not None and self._range.first > total:
             raise UsageError(f"the stream ends at {total / self.sample_rate:.3f} s, before {start:g} s")
@@ -174,10 +174,9 @@ class StreamDecoder:
     def _dequantize(self, window: Window | DamagedWindow) -> tuple[Tensor, Tensor]:
         """Latents (signals, F, D) of a window and gains (signals, 1, bands) of what they decode to."""
         signals, parameters = self.header.signals, self.header.parameters
-        latents = self._silence.expand(signals, window.frames, -1)
-        gains = latents.new_zeros(signals, 1, LEVEL_BANDS)
+        gains = torch.zeros(signals, 1, LEVEL_BANDS, device=self._model.device)
         if isinstance(window, DamagedWindow):
-            return latents, gains
+            return self._silence_latent.expand(signals, window.frames, -1), gains
         quantizers = 1 + parameters.experts
         masks = np.zeros((signals, parameters.experts), bool)
         indices = np.zeros((signals, quantizers, parameters.codebooks_per_quantizer, window.frames), np.int64)
@@ -193,14 +192,20 @@ class StreamDecoder:
                 coded[signal] = True
                 masks[signal, list(source.experts)] = True
                 indices[signal, [0, *(1 + expert for expert in source.experts)]] = source.indices
-        if coded.any():
-            rows = torch.from_numpy(coded).to(latents.device)
-            latents = latents.clone()
-            latents[rows] = self._model.dequantize(
-                torch.from_numpy(masks[coded]).to(latents.device),
-                torch.from_numpy(indices[coded]).to(latents.device),
-            )
+        device = self._model.device
+        decoded = self._model.dequantize(
+            torch.from_numpy(masks[coded]).to(device), torch.from_numpy(indices[coded]).to(device)
+        )
+        if coded.all():
+            return decoded, gains
+        latents = self._silence_latent.expand(signals, window.frames, -1).clone()
+        latents[torch.from_numpy(coded).to(device)] = decoded
         return latents, gains
+
+    @cached_property
+    def _silence_latent(self) -> Tensor:
+        """See `CodecModel.silence_latent`; computed only if there are blocks without indices."""
+        return self._model.silence_latent()
 
     def _resample(
         self, signals: Iterator[tuple[Samples, bool]], needed: DecodingRange

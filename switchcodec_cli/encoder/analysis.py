@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,6 @@ class ChunkAnalyzer:
         self._latents = LatentEncoder(model, distance)
         self._signals, self._channels = header.signals, header.channels
         self._size, self._dimension = model.config.frames_per_window, model.config.latent_dimension
-        self._silence_latent = model.silence_latent()
         self._silence_peak = SILENCE_PEAK if header.experts_total is not None else INAUDIBLE_PEAK
         self._resampler = StreamResampler(header.original_rate, model.config.sample_rate, self._signals)
         self._framer = _Framer(self._signals, model.hop, CHUNK_WINDOWS * self._size)
@@ -116,6 +116,11 @@ class ChunkAnalyzer:
                 audio, self._audio = self._audio[:, :count], self._audio[:, count:]
                 yield self._analyse(audio, outputs[:, :count])
 
+    @cached_property
+    def _silence_latent(self) -> Tensor:
+        """See `CodecModel.silence_latent`; computed only if there is a silent window."""
+        return self._model.silence_latent()
+
     def _run_network(self, audio: Tensor) -> Tensor:
         """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
         z = self._latents(audio.flatten(1))
@@ -130,8 +135,10 @@ class ChunkAnalyzer:
         peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
         silent = peaks < self._silence_peak
         same, intensity, levels = self._compare_signals(audio, starts, silent)
-        silent_frames = torch.from_numpy(np.repeat(silent, self._size, 1)[:, :length]).to(outputs.device)
-        z = torch.where(silent_frames[..., None], self._silence_latent, outputs[..., : self._dimension])
+        z = outputs[..., : self._dimension].contiguous()
+        if silent.any():
+            silent_frames = torch.from_numpy(np.repeat(silent, self._size, 1)[:, :length]).to(outputs.device)
+            z = torch.where(silent_frames[..., None], self._silence_latent, z)
         features = None
         if self._options.needs_magnitudes:
             magnitude = outputs[..., self._dimension :].unflatten(-1, (-1, self._model.backbone.stft.bins))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from parallel_worker import Worker, exit_at_once, no_device
+from parallel_worker import Loaded, Worker, exit_at_once, no_device
 from test_batch_run import Recorder
 
 from switchcodec_cli.batch import parallel
@@ -57,6 +57,23 @@ def test_process_that_dies_costs_one_job():
     assert not list(Path(".").glob(".*"))
 
 
+def test_all_workers_share_what_one_process_loaded():
+    source = Loaded()
+    plan = plan_of("a", "killed", "b", "exits", "c", "d")  # those that die are replaced
+    run_plan(plan, source, Recorder(), processes=2, preload=source.preload)
+    loaded, workers = zip(*(line.split() for line in Path("loaded").read_text().splitlines()), strict=True)
+    assert len(loaded) == 4 and len(set(workers)) > 1
+    (server,) = set(loaded)
+    assert server not in (str(os.getpid()), *workers)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(server), 0)  # it has ended
+
+
+def test_long_calls_are_begun_before_short_ones_that_follow_soon():
+    assert list(parallel.begin_order([1, 3, 2, 9, 1, 8], 3)) == [1, 2, 0, 3, 5, 4]
+    assert list(parallel.begin_order([5, 5, 5], 8)) == [0, 1, 2]
+
+
 def test_existing_outputs_and_deletion():
     plan = plan_of("same", "changed", "same new")
     for name in ("same.out", "changed.out"):
@@ -85,7 +102,7 @@ def test_worker_that_cannot_be_created_ends_the_batch():
 
 
 def test_processes_that_cannot_start_end_the_batch(monkeypatch):
-    monkeypatch.setattr(parallel, "_serve", exit_at_once)
+    monkeypatch.setattr(parallel, "_serve_forks", exit_at_once)
     with pytest.raises(SwcError, match=r"^worker processes cannot be started \(exit code 3\)$"):
         run_plan(plan_of("a", "b"), Worker, Recorder(), processes=2)
 

@@ -22,10 +22,10 @@ if __name__ == "__main__":
 def run(weights):
     """Run a command with two jobs in a process; returns its messages, and whether it loaded torch."""
     Path("run.py").write_text(MODULES)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
-    def run(*arguments, code=0):
-        command = [sys.executable, "run.py", *map(str, arguments), "--weights", weights, "--jobs", "2"]
+    def run(*arguments, code=0, jobs=("--jobs", "2")):
+        command = [sys.executable, "run.py", *map(str, arguments), "--weights", weights, *jobs]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
         found, has_torch = result.stdout.split()
         assert int(found) == code, result.stderr
@@ -55,6 +55,13 @@ def test_outputs_do_not_depend_on_the_number_of_jobs(swc, run, files):
     assert not run("decode", one, "-o", "wav2")[1]
     for name in names:
         assert Path("wav2", name).read_bytes() == Path("wav1", name).read_bytes()
+
+
+def test_as_many_jobs_as_cores_where_that_is_faster(run, files, monkeypatch):
+    names = [str(files.write(f"{name}.wav", 1)) for name in "abcdef"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    lines, has_torch = run("encode", *names, "-o", "out", "--effort", 3, "--device", "cpu", jobs=())
+    assert lines[-1].startswith("6 encoded: ") and not has_torch  # which only the workers need
 
 
 def test_number_of_jobs_is_positive(swc):
