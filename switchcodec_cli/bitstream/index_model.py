@@ -344,6 +344,12 @@ class Float32Arithmetic(Arithmetic):
         return np.minimum(x, high, out=x)
 
 
+class Float64Arithmetic(Float32Arithmetic):
+    """The same operations in float64, which holds all results with room to spare on any machine."""
+
+    dtype = np.float64
+
+
 class IndexModel:
     """Tensors of an index model together with an arithmetic.
 

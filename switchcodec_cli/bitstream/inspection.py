@@ -62,6 +62,7 @@ class Summary:
     modes: tuple[tuple[BlockMode, ...] | None, ...]  # of each window one per signal; None if it is damaged
     masks: np.ndarray  # (windows, signals, experts) bool: the experts in use
     window_bytes: np.ndarray  # (windows,) int64, sizes of the packets; 0 for damaged windows
+    sound_frames: np.ndarray  # latent frames of the windows that are not damaged
     total_samples: int | None
     seconds: float  # of the recording; if its end is missing, of the windows found
     problems: tuple[Problem, ...]
@@ -79,6 +80,22 @@ class Summary:
         """Number of windows that use each expert.  # (signals, experts)"""
         use: np.ndarray = self.masks.sum(axis=0)
         return use
+
+    @property
+    def index_count(self) -> int:
+        """Number of codebook indices in all sound windows."""
+        sound = (modes for modes in self.modes if modes is not None)
+        parameters = self.header.parameters
+        plain = sum(
+            parameters.payload_bits(modes, int(frames))
+            for modes, frames in zip(sound, self.sound_frames, strict=True)
+        )
+        return plain // parameters.index_bits
+
+    @property
+    def bits_per_index(self) -> float | None:
+        """Mean cost of an index; None if there is none."""
+        return self.budget.payload / self.index_count if self.index_count else None
 
     @property
     def silent_windows(self) -> int:
@@ -187,6 +204,7 @@ def inspect(file: BinaryIO) -> Summary:
         modes=tuple(contents.modes),
         masks=contents.masks(),
         window_bytes=np.array(contents.sizes, np.int64),
+        sound_frames=np.array(contents.sound_frames, np.int64),
         total_samples=reader.total_samples,
         seconds=seconds,
         problems=tuple(problems.listed),
@@ -204,6 +222,7 @@ class _Contents:
         self._masks = bytearray()  # of all blocks, a byte for each expert
         self.modes: list[tuple[BlockMode, ...] | None] = []
         self.sizes: list[int] = []
+        self.sound_frames: list[int] = []
         self.frames = 0
         self.budget = BitBudget()
 
@@ -213,6 +232,7 @@ class _Contents:
         for signal, block in enumerate(window.blocks):
             chosen[signal, list(block.experts)] = True
         self.budget.add_packet(self._header.layout, window, size)
+        self.sound_frames.append(window.frames)
         self._add(window.modes, chosen.tobytes(), size, window.frames)
 
     def add_damaged(self, window: DamagedWindow) -> None:

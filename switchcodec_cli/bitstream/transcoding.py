@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import BinaryIO
 
 import numpy as np
@@ -29,7 +30,8 @@ CODER_BYTES = 3  # that the coder adds to a block
 FIT_ROUNDS = 8  # of allocations, until the real size fits
 FULL_SHARE = 0.99  # of a budget, at which it counts as used
 
-LoadIndexModel = Callable[[], IndexModel]
+LoadIndexModel = Callable[[Header], IndexModel]
+"""Gives the index model for a stream; called where it is needed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class TranscodeSettings:
 
 
 def transcode(
-    source: BinaryIO, target: BinaryIO, settings: TranscodeSettings, index_model: LoadIndexModel
+    source: BinaryIO, target: BinaryIO, settings: TranscodeSettings, load: LoadIndexModel
 ) -> StreamWriter:
     """Write a stream again with other settings.
 
@@ -70,7 +72,7 @@ def transcode(
         source: The stream.
         target: Takes the new one.
         settings: What is changed.
-        index_model: Gives the index model of the stream's weights; called where it is needed.
+        load: Gives the index model.
 
     Returns:
         The writer, which is closed.
@@ -81,6 +83,7 @@ def transcode(
     """
     reader = StreamReader(source)
     header = _new_header(reader.header, settings)
+    index_model = cache(partial(load, header))  # read once, and only if an index is modelled
     windows = _sound_windows(reader, index_model)
     writer = StreamWriter(target, header)
     if settings.kbps is None:
@@ -136,7 +139,7 @@ def _new_header(header: Header, settings: TranscodeSettings) -> Header:
     return replace(header, entropy_coded=entropy_coded)
 
 
-def _sound_windows(reader: StreamReader, index_model: LoadIndexModel) -> Iterator[Window]:
+def _sound_windows(reader: StreamReader, index_model: Callable[[], IndexModel]) -> Iterator[Window]:
     """All windows with plain indices. Raises BadInputError for damage."""
     for window in restored_windows(reader.header, index_model, iter(reader), 0, LANES):
         if isinstance(window, DamagedWindow):
@@ -154,7 +157,7 @@ def _groups(windows: Iterator[Window]) -> Iterator[list[Window]]:
     yield group
 
 
-def _write(writer: StreamWriter, windows: Sequence[Window], index_model: LoadIndexModel) -> None:
+def _write(writer: StreamWriter, windows: Sequence[Window], index_model: Callable[[], IndexModel]) -> None:
     header = writer.header
     if header.entropy_coded:
         windows = model_indices(header.parameters, index_model(), windows)
@@ -163,7 +166,7 @@ def _write(writer: StreamWriter, windows: Sequence[Window], index_model: LoadInd
 
 
 def _fit(
-    windows: list[Window], header: Header, kbps: float, seconds: float, index_model: LoadIndexModel
+    windows: list[Window], header: Header, kbps: float, seconds: float, index_model: Callable[[], IndexModel]
 ) -> list[Window]:
     """The windows in a rate, coded as they are to be written. Raises UsageError."""
     budget = kbps * 125 * seconds - header_bytes(header) - trailer_bytes(header, len(windows))
@@ -192,7 +195,7 @@ def _packet_bytes(header: Header, window: Window) -> int:
 
 
 def _expected_sizes(
-    windows: list[Window], header: Header, index_model: LoadIndexModel
+    windows: list[Window], header: Header, index_model: Callable[[], IndexModel]
 ) -> npt.NDArray[np.float64]:
     """Bytes of the packet of each window with at most so many experts. # (windows, Nr + 1)"""
     most = header.parameters.experts

@@ -27,7 +27,7 @@ EXAMPLES = (
     ("swc encode talk.wav", "Writes talk.swc."),
     ("swc encode song.flac small.swc --kbps 5.33", "Encodes at up to 5.33 kbps into small.swc."),
     ("swc encode recordings/ -o archive/", "Encodes a folder tree; files that are up to date are skipped."),
-    ("swc encode book.flac --abr 2 --effort 3", "Encodes at 2 kbps on average, with the best quality."),
+    ("swc encode book.flac --kbps 2 --effort 3", "Encodes at up to 2 kbps, with the best quality."),
     (
         "find . -name '*.wav' -print0 | swc encode --files-from - -0 --relative-to . -o archive/",
         "Encodes a list of files, and keeps their paths.",

@@ -119,6 +119,8 @@ def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]
         "tags": [list(tag) for tag in header.tags],
         "source": _source_record(summary),
         "request": _request_record(summary),
+        "entropy_coded": header.entropy_coded,
+        "bits_per_index": summary.bits_per_index,
         "rate_mode": header.rate_mode.name.lower(),
         "experts_per_window": header.experts_total,
         "asked_kbps": header.nominal_bits_per_second / 1000 or None,
@@ -223,6 +225,12 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
     parts = {"payload": budget.payload, "side": budget.side, "container": budget.container}
     shares = [f"{name} {bits} ({100 * bits / budget.total:.1f} %)" for name, bits in parts.items()]
     yield "bits", f"{budget.total} = {' + '.join(shares)}"
+    if header.entropy_coded and summary.bits_per_index is not None:
+        yield (
+            "indices",
+            f"{summary.bits_per_index:.2f} bits each with the index model, "
+            f"{parameters.index_bits} without",
+        )
     yield (
         "codec",
         f"{parameters.sample_rate} Hz, windows of {parameters.frames_per_window} frames "

@@ -21,6 +21,7 @@ from ..bitstream.index_model import (
     LIMIT,
     Arithmetic,
     Float32Arithmetic,
+    Float64Arithmetic,
     IndexModel,
     IndexModelTensors,
     Numbers,
@@ -64,12 +65,6 @@ class TorchArithmetic(Float32Arithmetic):
         # autocast does not apply to calls with `out`
         torch.mm(torch.from_numpy(x), matrix, out=torch.from_numpy(result))
         return result
-
-
-class Float64Arithmetic(Float32Arithmetic):
-    """The same operations in float64 by NumPy."""
-
-    dtype = np.float64
 
 
 def is_exact(

@@ -38,7 +38,7 @@ REQUEST = EncodingRequest(effort=2)
 HOP = PARAMETERS.hop
 
 
-def model() -> IndexModel:
+def load(_: Header) -> IndexModel:
     return MODEL
 
 
@@ -93,14 +93,14 @@ def make_stream(entropy_coded: bool, signals: int = 1, windows: int = 12) -> tup
 
 def changed(data: bytes, **settings) -> bytes:
     target = io.BytesIO()
-    transcode(io.BytesIO(data), target, TranscodeSettings(**settings), model)
+    transcode(io.BytesIO(data), target, TranscodeSettings(**settings), load)
     assert verify(io.BytesIO(target.getvalue())).ok
     return target.getvalue()
 
 
 def windows_in(data: bytes) -> list[Window]:
     reader = StreamReader(io.BytesIO(data))
-    return list(restored_windows(reader.header, model, iter(reader), 0, 5))  # type: ignore[arg-type]
+    return list(restored_windows(reader.header, lambda: MODEL, iter(reader), 0, 5))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -157,9 +157,9 @@ def test_damaged_streams_are_refused() -> None:
     damaged = bytearray(data)
     damaged[start + 2] ^= 1
     with pytest.raises(BadInputError, match="window 0"):
-        transcode(io.BytesIO(bytes(damaged)), io.BytesIO(), TranscodeSettings(), model)
+        transcode(io.BytesIO(bytes(damaged)), io.BytesIO(), TranscodeSettings(), load)
     with pytest.raises(BadInputError, match="truncated"):
-        transcode(io.BytesIO(data[:-1]), io.BytesIO(), TranscodeSettings(), model)
+        transcode(io.BytesIO(data[:-1]), io.BytesIO(), TranscodeSettings(), load)
 
 
 @pytest.mark.parametrize(
