@@ -12,7 +12,7 @@ from ..batch.run import RunOptions
 from ..errors import UsageError
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
-from .jobs import check_plan, run_jobs
+from .jobs import check_plan, damage_warnings, run_jobs
 from .options import (
     Command,
     device_option,
@@ -231,13 +231,7 @@ def _line(result: DecodeResult) -> str:
 
 def _warnings(result: DecodeResult) -> tuple[str, ...]:
     name = result.job.source_name
-    warnings = [
-        f"{name}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}) "
-        "and was replaced by silence"
-        for window in result.concealed
-    ]
-    if result.truncated is not None:
-        warnings.append(f"{name}: {result.truncated}; everything before was decoded")
+    warnings = damage_warnings(name, result.concealed, result.truncated, "decoded")
     if result.clipped:
         plural = "s were" if result.clipped > 1 else " was"
         advice = "--subtype FLOAT" if result.can_be_float else "WAV with --subtype FLOAT"

@@ -1,14 +1,15 @@
-"""What the commands `encode` and `decode` share."""
+"""What the commands `encode`, `decode` and `play` share."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..batch.plan import Plan
 from ..batch.run import BatchResult, Compare, RunOptions, Worker, run_plan
+from ..bitstream import DamagedWindow
 from ..errors import UsageError
 from .errors import Interrupted
 from .formatting import format_duration, format_size, format_speed
@@ -39,6 +40,20 @@ def check_plan(plan: Plan, force: bool, as_json: bool) -> None:
         if sys.stdout is not None and sys.stdout.isatty():
             raise UsageError("standard output is a terminal: use a file or a pipe")
     plan.check(force)
+
+
+def damage_warnings(
+    name: str, concealed: Sequence[DamagedWindow], truncated: str | None, verb: str
+) -> list[str]:
+    """What was concealed in a stream, a line each; `verb` is what was done with the rest."""
+    warnings = [
+        f"{name}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}) "
+        "and was replaced by silence"
+        for window in concealed
+    ]
+    if truncated is not None:
+        warnings.append(f"{name}: {truncated}; everything before was {verb}")
+    return warnings
 
 
 def run_jobs(

@@ -15,6 +15,7 @@ import click
 from ..atomic_io import PIPE
 from ..errors import UsageError, one_line
 from .errors import Invocation
+from .jobs import damage_warnings
 from .keyboard import Keyboard
 from .options import (
     Command,
@@ -121,7 +122,8 @@ def play(
         from ..api import Codec
 
         codec = Codec.load(weights, device)
-        sources: list[Source] = [StreamSource(codec, path, header.original_rate, conceal, phase_iterations)]
+        stream = StreamSource(codec, path, header.original_rate, conceal, phase_iterations)
+        sources: list[Source] = [stream]
         if compare is not None:
             sources.append(AudioSource(compare, header.original_rate, header.channels))
         player = Player(
@@ -136,6 +138,8 @@ def play(
         has_display = not quiet and sys.stderr is not None and sys.stderr.isatty()
         line = _Line(names, header, frames) if has_display else None
         _play(player, line)
+    for warning in damage_warnings(path, list(stream.damage.values()), stream.truncated, "played"):
+        click.echo(f"swc: {warning}", err=True)
     return 0
 
 

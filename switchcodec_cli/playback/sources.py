@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..audio import AudioReader, StreamResampler, mix
 from ..batch.codec import JobCodec
 from ..batch.files import open_input
+from ..bitstream import DamagedWindow
 
 Samples = npt.NDArray[np.float32]
 
@@ -34,6 +35,10 @@ class StreamSource:
         sample_rate: The original rate of the stream, in Hz.
         conceal: Replace damaged windows by silence instead of raising an error.
         phase_iterations: Iterations of Griffin-Lim; None for the model's own number.
+
+    Attributes:
+        damage: Windows concealed, by their numbers; known when an iteration of `blocks` has ended.
+        truncated: What is wrong at the end of the stream, where that was concealed.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class StreamSource:
     ) -> None:
         self._codec, self._path, self._sample_rate = codec, path, sample_rate
         self._conceal, self._phase_iterations = conceal, phase_iterations
+        self.damage: dict[int, DamagedWindow] = {}
+        self.truncated: str | None = None
 
     def blocks(self, start: int) -> Iterator[Samples]:
         """See `Source`."""
@@ -56,7 +63,11 @@ class StreamSource:
                 conceal=self._conceal,
                 phase_iterations=self._phase_iterations,
             )
-            yield from decoder.blocks()
+            try:
+                yield from decoder.blocks()
+            finally:
+                self.damage |= {window.index: window for window in decoder.damage}
+                self.truncated = self.truncated or decoder.truncated
 
 
 class AudioSource:

@@ -55,6 +55,20 @@ def test_what_arrives_is_what_decode_writes(swc, process, stream, weights, devic
     assert not heard[len(expected) :].any()  # silence up to the size of the device's buffer
 
 
+def test_damage_is_reported(process, stream, weights, device, tmp_path) -> None:
+    damaged = bytearray(stream)
+    damaged[len(stream) // 2] ^= 1
+    Path("a.swc").write_bytes(damaged)
+    for options, code, message in [
+        ((), 3, b"swc: error: window 2 at 1.997 s is damaged"),
+        (["--conceal"], 0, b"swc: a.swc: window 2 at 1.997 s is damaged"),
+    ]:
+        played = process("play", "a.swc", "--weights", weights, *options, env=device)
+        _, err = played.communicate(timeout=PATIENCE)
+        assert played.returncode == code and err.startswith(message) and err.count(b"\n") == 1, err
+    assert (tmp_path / "heard.raw").stat().st_size >= 4.2 * RATE * 8 - 8
+
+
 def test_without_a_sound_device_a_pipe_is_named(process, stream, weights, device, tmp_path) -> None:
     Path("a b.swc").write_bytes(stream)
     Path("none.asoundrc").write_text("pcm.!default { type hw card 31 }\n")
@@ -90,12 +104,14 @@ class Terminal:
         os.mkfifo(heard)
         self.heard = os.open(heard, os.O_RDONLY | os.O_NONBLOCK)
         self.screen, self.slave = pty.openpty()
-        termios.tcsetwinsize(self.slave, (24, 200))
         self.settings = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "switchcodec_cli", "play", *arguments],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave, env=environment | {"TERM": "xterm"},
-        )  # fmt: skip
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=environment | {"TERM": "xterm", "COLUMNS": "200"},
+        )
         self.text = ""
         self.samples = 0
 
@@ -137,8 +153,6 @@ class Terminal:
 
 @pytest.fixture
 def terminal(device, stream, weights, tmp_path):
-    if sys.version_info < (3, 11):
-        pytest.skip("termios sets no window size before Python 3.11")
     Path("a.swc").write_bytes(stream)
     soundfile.write("original.wav", np.zeros((RATE, 1)), RATE)
     arguments = ["a.swc", "--compare", "original.wav", "--weights", str(weights)]
