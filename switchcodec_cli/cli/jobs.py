@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..batch.plan import Plan
 from ..batch.run import BatchResult, Compare, RunOptions, Worker, run_plan
-from ..bitstream import DamagedWindow
 from ..errors import UsageError
 from .errors import Interrupted
 from .formatting import format_duration, format_size, format_speed
 from .progress import BatchProgress
+
+if TYPE_CHECKING:
+    from ..bitstream import DamagedWindow
 
 
 class _Result(Protocol):
