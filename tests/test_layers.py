@@ -20,7 +20,7 @@ LAYERS = (
     {"encoder", "decoder"},
     {"batch"},
     {"api"},
-    {"evaluation", "training"},
+    {"evaluation", "playback", "training"},
     {"report"},
     {"cli"},
 )

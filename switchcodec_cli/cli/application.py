@@ -18,6 +18,7 @@ from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Invocation
 from .evaluate import evaluate
 from .info import info
 from .options import debug_option, version_option
+from .play import play
 from .train import train
 from .transcode import transcode
 from .verify import verify
@@ -118,7 +119,7 @@ def cli(context: click.Context, /) -> int:
     return 0
 
 
-for command in (encode, decode, transcode, info, verify, weights, evaluate, train, completion):
+for command in (encode, decode, transcode, play, info, verify, weights, evaluate, train, completion):
     cli.add_command(command)
 
 

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .batch_options import BatchOptions, batch_options
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
-from .jobs import CodecSource, Task, run_jobs
+from .jobs import CodecSource, Task, damage_warnings, run_jobs
 from .options import Command, output_option, parse_time, phase_iterations_option, preserve_time_option
 from .progress import JobReport
 
@@ -185,13 +185,7 @@ def _line(result: DecodeResult) -> str:
 
 def _warnings(result: DecodeResult) -> tuple[str, ...]:
     name = result.job.source_name
-    warnings = [
-        f"{name}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}) "
-        "and was replaced by silence"
-        for window in result.concealed
-    ]
-    if result.truncated is not None:
-        warnings.append(f"{name}: {result.truncated}; everything before was decoded")
+    warnings = damage_warnings(name, result.concealed, result.truncated, "decoded")
     if result.clipped:
         plural = "s were" if result.clipped > 1 else " was"
         advice = "--subtype FLOAT" if result.can_be_float else "WAV with --subtype FLOAT"

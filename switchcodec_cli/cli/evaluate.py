@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SwcError
+from ..errors import SwcError, UsageError
 from .errors import Invocation, exit_code_of_files
 from .formatting import format_json
 from .options import (
@@ -23,7 +26,8 @@ from .options import (
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..evaluation import RateQuality, Row
+    from ..api import Codec
+    from ..evaluation import NoReference, RateQuality, Row, Score
 
 EXAMPLES = (
     ("swc eval speech.wav", "Prints a table of quality at four rates."),
@@ -33,9 +37,16 @@ EXAMPLES = (
     ),
     ("swc eval valid/ --sweep --plot curves.png", "Compares all efforts, average rate and constant quality."),
     ("swc eval valid/ --plot curves.png --json > results.json", "Plots the curves and saves all results."),
+    (
+        "swc eval interviews/ --kbps 2.67 --metrics speech --transcripts words/",
+        "Measures naturalness, voice, words and pitch of speech.",
+    ),
+    ("swc eval archive/ --no-reference", "Measures recordings whose originals are gone."),
 )
 DEFAULT_RATES = "0.89,2.67,5.33,8"
 TABLE_WIDTH = 200  # characters, if standard output is not a terminal
+_MAX_LISTED = 10  # recordings without transcript
+_ALONE_PARAMETERS = frozenset({"references", "alone", "metrics", "weights", "device", "as_json", "quiet"})
 
 
 def parse_rates(value: str) -> tuple[float, ...]:
@@ -47,6 +58,11 @@ def parse_rates(value: str) -> tuple[float, ...]:
     if not all(rate > 0 for rate in rates):
         raise click.BadParameter("rates must be positive")
     return rates
+
+
+def parse_names(value: str) -> tuple[str, ...]:
+    """Split names separated by commas."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command("eval", cls=Command, examples=EXAMPLES, short_help="Measure quality at several rates.")
@@ -65,6 +81,25 @@ def parse_rates(value: str) -> tuple[float, ...]:
     help="Evaluate constant rates at every effort, average rates, and constant qualities.",
 )
 @effort_option
+@click.option(
+    "--metrics",
+    type=parse_names,
+    metavar="LIST",
+    help="Metrics, separated by commas, or groups of them: default, speech, levels, stereo, all.",
+)
+@click.option(
+    "--transcripts",
+    metavar="FILE|DIR",
+    type=click.Path(readable=False),
+    help="What is said, for the word error rate: lines with the name of a recording without suffix and its "
+    "words, or a folder with NAME.txt for every NAME.wav.",
+)
+@click.option(
+    "--no-reference",
+    "alone",
+    is_flag=True,
+    help="Measure recordings and .swc files by themselves, without an original.",
+)
 @click.option("--no-pesq", is_flag=True, help="Do not measure PESQ.")
 @click.option("--no-stoi", is_flag=True, help="Do not measure STOI.")
 @click.option("--no-visqol", is_flag=True, help="Do not measure ViSQOL, which is the slowest metric.")
@@ -89,14 +124,17 @@ def parse_rates(value: str) -> tuple[float, ...]:
 @force_option
 @click.option("--json", "as_json", is_flag=True, help="Print all results as one JSON object.")
 @quiet_option
-@click.pass_obj
+@click.pass_context
 def evaluate(
-    invocation: Invocation,
+    context: click.Context,
     /,
     references: tuple[str, ...],
     kbps: tuple[float, ...],
     sweep: bool,
     effort: int,
+    metrics: tuple[str, ...] | None,
+    transcripts: str | None,
+    alone: bool,
     no_pesq: bool,
     no_stoi: bool,
     no_visqol: bool,
@@ -112,26 +150,40 @@ def evaluate(
 ) -> int:
     """Encode and decode recordings at several rates, and measure the quality.
 
-    REF are audio files and folders. Mel distance, STFT distance and SI-SDR are always measured; PESQ, STOI
-    and ViSQOL are measured if their packages are installed (switchcodec-cli[eval]).
-    """
-    from ..evaluation import METRICS, available_metrics, rate_quality, sweep_points
+    REF are audio files and folders. By default, mel distance, STFT distance and SI-SDR are measured, and
+    PESQ, STOI and ViSQOL if their packages are installed (switchcodec-cli[eval]). --metrics chooses others,
+    by their names or as groups: "speech" has PESQ, STOI, DNSMOS, the similarity of the speaker's voice, the
+    words that a recogniser understands, and pitch; "levels" the changes of level, overall and by octave;
+    "stereo" those between the channels.
 
+    With --no-reference, REF are recordings or .swc files to measure by themselves, with DNSMOS.
+    """
+    from ..evaluation import check_metrics, load_transcripts, missing_metrics, rate_quality, sweep_points
+
+    invocation: Invocation = context.obj
+    if alone:
+        _check_alone(context)
+        return _evaluate_alone(invocation, references, metrics, weights, device, as_json, quiet)
     if plot is not None:
         from ..report.figure_file import check_figure_path
 
         check_figure_path(plot, force)
     excluded = {"pesq": no_pesq, "stoi": no_stoi, "visqol": no_visqol}
-    metrics = [name for name in available_metrics() if not excluded.get(name, False)]
-    missing = [name for name in METRICS if name not in available_metrics()]
+    names = _names_without(metrics or ("default",), [name for name, out in excluded.items() if out])
+    spoken = None
+    if transcripts is not None:
+        spoken = load_transcripts(transcripts)
+        names = (*names, "wer", "wer_original")
+    check_metrics(names, spoken is not None)
 
     from ..api import Codec
 
     codec = Codec.load(weights, device)
     progress = Progress("evaluating", quiet=quiet, debug=invocation.debug)
     with progress:
-        if missing:
-            progress.message(f"not installed and omitted: {', '.join(missing)} (switchcodec-cli[eval])")
+        _report_missing(progress, missing_metrics(names))
+        if spoken is not None:
+            _report_without_transcript(progress, references, spoken)
         progress.start("evaluating", None)
 
         def on_row(row: Row, done: int, total: int) -> None:
@@ -142,7 +194,8 @@ def evaluate(
             codec,
             references,
             sweep_points(kbps, effort) if sweep else kbps,
-            metrics=metrics,
+            metrics=names,
+            transcripts=spoken,
             channels=channels,
             workers=workers,
             encode_options={"effort": effort},
@@ -159,17 +212,110 @@ def evaluate(
     return exit_code_of_files(list(result.exit_codes.values()), result.files)
 
 
+def _check_alone(context: click.Context) -> None:
+    """Refuse options that have no meaning with --no-reference. Raises UsageError."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and parameter.name not in _ALONE_PARAMETERS:
+            raise UsageError(f"--no-reference and {parameter.opts[0]} are mutually exclusive")
+
+
+def _evaluate_alone(
+    invocation: Invocation,
+    paths: tuple[str, ...],
+    metrics: tuple[str, ...] | None,
+    weights: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure recordings without an original."""
+    from ..evaluation import missing_metrics, no_reference
+
+    names = metrics or ("no-reference",)
+    progress = Progress("evaluating", quiet=quiet, debug=invocation.debug)
+    with progress:
+        _report_missing(progress, missing_metrics(names))
+        progress.start("evaluating", None)
+
+        def on_row(row: Score, done: int, total: int) -> None:
+            progress.advance(row.seconds)
+            progress.message(f"{done}/{total} {row.file}: {_scores_text(row.scores)}")
+
+        result = no_reference(paths, _StreamDecoder(weights, device), metrics=names, on_row=on_row)
+        for error in result.errors.values():
+            progress.error(SwcError(error))
+    _print_result(result, as_json)
+    return exit_code_of_files(list(result.exit_codes.values()), result.files)
+
+
+@dataclass
+class _StreamDecoder:
+    """Decodes streams; loads the weights for the first one."""
+
+    weights: str | None
+    device: str
+
+    @cached_property
+    def _codec(self) -> Codec:
+        from ..api import Codec
+
+        return Codec.load(self.weights, self.device)
+
+    def __call__(self, data: bytes) -> tuple[Any, int]:
+        return self._codec.decode(data)
+
+
+def _names_without(names: Sequence[str], excluded: Sequence[str]) -> tuple[str, ...]:
+    """Names of metrics and groups without some metrics; groups that contain one become their members."""
+    from ..evaluation import GROUPS, available_metrics
+
+    result: list[str] = []
+    for name in names:
+        is_cut = bool(set(GROUPS.get(name, ())) & set(excluded))
+        result += available_metrics(name) if is_cut else (name,)
+    return tuple(name for name in result if name not in excluded)
+
+
+def _report_missing(progress: Progress, missing: Sequence[str]) -> None:
+    """Say which metrics are left out because their packages are not installed, and what installs them."""
+    from ..evaluation import METRICS
+
+    sources: dict[str, list[str]] = {}
+    for name in missing:
+        package = METRICS[name].package
+        sources.setdefault(package.install if package else "", []).append(name)
+    for install, names in sources.items():
+        progress.message(f"not installed and omitted: {', '.join(names)} ({install})")
+
+
+def _report_without_transcript(
+    progress: Progress, references: Sequence[str], transcripts: Mapping[str, str]
+) -> None:
+    """Say which recordings have no transcript."""
+    from ..evaluation import find_audio_files
+
+    without = [file for file in find_audio_files(references) if file.stem not in transcripts]
+    for file in without[:_MAX_LISTED]:
+        progress.warning(f"{file}: has no transcript")
+    if len(without) > _MAX_LISTED:
+        progress.warning(f"and {len(without) - _MAX_LISTED} more recordings without transcript")
+
+
 def _row_text(row: Row) -> str:
     curve = f"{row.curve}, {row.setting}: " if row.curve else ""
-    scores = " ".join(f"{name} {value:.3f}" for name, value in row.scores.items())
-    return f"{row.file}: {curve}{row.kbps:.3f} kbps, {scores}"
+    return f"{row.file}: {curve}{row.kbps:.3f} kbps, {_scores_text(row.scores)}"
 
 
-def _print_result(result: RateQuality, as_json: bool) -> None:
+def _scores_text(scores: Mapping[str, float]) -> str:
+    return " ".join(f"{name} {value:.3f}" for name, value in scores.items())
+
+
+def _print_result(result: RateQuality | NoReference, as_json: bool) -> None:
     if as_json:
         click.echo(format_json(result.as_dict()))
     elif result.rows:
         from rich.console import Console
 
         width = None if sys.stdout.isatty() else TABLE_WIDTH
-        Console(file=sys.stdout, width=width).print(result.table())
+        Console(file=sys.stdout, width=width).print(*result.tables(), sep="\n")

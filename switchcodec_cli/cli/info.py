@@ -228,8 +228,7 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
     if header.entropy_coded and summary.bits_per_index is not None:
         yield (
             "indices",
-            f"{summary.bits_per_index:.2f} bits each with the index model, "
-            f"{parameters.index_bits} without",
+            f"{summary.bits_per_index:.2f} bits each with the index model, {parameters.index_bits} without",
         )
     yield (
         "codec",

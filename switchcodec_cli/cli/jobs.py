@@ -1,9 +1,9 @@
-"""What the commands `encode` and `decode` share."""
+"""What the commands `encode`, `decode` and `play` share."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -21,6 +21,7 @@ from .progress import BatchProgress, JobReport
 
 if TYPE_CHECKING:
     from ..api import Codec
+    from ..bitstream import DamagedWindow
 
 
 class _Result(Protocol):
@@ -37,6 +38,20 @@ class _Result(Protocol):
 
 
 Result = TypeVar("Result", bound=_Result)
+
+
+def damage_warnings(
+    name: str, concealed: Sequence[DamagedWindow], truncated: str | None, verb: str
+) -> list[str]:
+    """What was concealed in a stream, a line each; `verb` is what was done with the rest."""
+    warnings = [
+        f"{name}: window {window.index} at {window.start:.3f} s is damaged ({window.reason}) "
+        "and was replaced by silence"
+        for window in concealed
+    ]
+    if truncated is not None:
+        warnings.append(f"{name}: {truncated}; everything before was {verb}")
+    return warnings
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Objective quality metrics of a decoded signal against its original.
 
 Signals are compared in mono at 44.1 kHz: channels are averaged, other rates are resampled by soxr (quality
-VHQ), and the pair is cut to the shorter of the two. `METRICS` lists all metrics; the docstring of each one's
-function gives its definition, range, direction and source.
+VHQ), and the pair is cut to the shorter of the two; metrics of stereo compare both channels. `METRICS` lists
+all metrics, `GROUPS` those that belong together; the docstring of each one's function gives its definition,
+range, direction and source.
 """
 
 from __future__ import annotations
@@ -13,23 +14,28 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import soxr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import UsageError
 from ..model.dsp.mel import mel_filter_bank
+from . import levels, speech
+from .signals import (
+    SAMPLE_RATE,
+    SPEECH_RATE,
+    Signal,
+    SignalPair,
+    mean_of_clips,
+    to_channels,
+    to_mono,
+)
 
 if TYPE_CHECKING:
     import torch
 
-Signal = NDArray[np.float64]  # mono, (n,)
-
-SAMPLE_RATE = 44100  # Hz
-SPEECH_RATE = 16000  # Hz, of PESQ and STOI
 VISQOL_RATE = 48000  # Hz
 NON_SPEECH_KINDS = frozenset({"music", "sound"})  # names of folders without speech
 
@@ -37,33 +43,6 @@ _SPECTRAL_RESOLUTIONS = ((2048, 150), (512, 80))  # window length in samples, me
 _SPECTRAL_FLOOR = 1e-5
 _FRAMES_PER_BLOCK = 4096  # bounds the memory for long signals
 _MAX_MISSING_SECONDS = 0.05  # at the end of a decoded signal; of more, all is replaced by silence
-_MAX_CLIP_SECONDS = 60  # PESQ and ViSQOL are made for short clips; longer signals are scored in parts
-
-
-class SignalPair:
-    """An original and the decoded signal.
-
-    Args:
-        reference, decoded: At 44.1 kHz, of the same length, not empty.
-    """
-
-    def __init__(self, reference: Signal, decoded: Signal):
-        self.reference, self.decoded = reference, decoded
-        self._resampled: dict[int, tuple[Signal, Signal]] = {}
-
-    def at(self, sample_rate: int) -> tuple[Signal, Signal]:
-        """Both signals at another sample rate."""
-        if sample_rate not in self._resampled:
-            self._resampled[sample_rate] = (
-                _resample(self.reference, SAMPLE_RATE, sample_rate),
-                _resample(self.decoded, SAMPLE_RATE, sample_rate),
-            )
-        return self._resampled[sample_rate]
-
-    @cached_property
-    def spectral_distances(self) -> SpectralDistances:
-        """Mel and STFT distance, which share their transforms."""
-        return spectral_distances(self.reference, self.decoded)
 
 
 class SpectralDistances(NamedTuple):
@@ -78,6 +57,14 @@ class Package(NamedTuple):
 
     module: str
     distribution: str  # its name for pip
+    requires: tuple[str, ...] = ()  # modules that it needs without declaring them
+    install: str = "switchcodec-cli[eval]"  # what installs it
+
+    @property
+    def available(self) -> bool:
+        """Whether it is installed, with all that it needs."""
+        modules = (self.module, *self.requires)
+        return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
 @dataclass(frozen=True)
@@ -91,11 +78,27 @@ class Metric:
     decimals: int = 3
     package: Package | None = None  # that has to be installed
     speech_only: bool = False
+    zero_is_best: bool = False  # a change, negative or positive
+    needs_reference: bool = True
+    needs_transcript: bool = False
+    needs_stereo: bool = False
 
     @property
     def available(self) -> bool:
         """Whether the package it needs is installed."""
-        return self.package is None or importlib.util.find_spec(self.package.module) is not None
+        return self.package is None or self.package.available
+
+    @property
+    def arrow(self) -> str:
+        """Which values are better, as a sign: higher, lower, or nearer to zero."""
+        return "→0" if self.zero_is_best else "↓" if self.lower_is_better else "↑"
+
+    @property
+    def direction(self) -> str:
+        """Which values are better, in words."""
+        if self.zero_is_best:
+            return "0 is best"
+        return "lower is better" if self.lower_is_better else "higher is better"
 
     def applies_to(self, kind: str) -> bool:
         """Whether it is meaningful for recordings of a kind, the name of their folder."""
@@ -113,7 +116,7 @@ def mel_distance(pair: SignalPair) -> float:
     Range: 0 for equal signals, without upper limit; lower is better.
     Source: the mel loss with default settings in the evaluation of DAC (Kumar et al. 2023).
     """
-    return pair.spectral_distances.mel
+    return pair.cached(_spectral_distances).mel
 
 
 def stft_distance(pair: SignalPair) -> float:
@@ -122,7 +125,7 @@ def stft_distance(pair: SignalPair) -> float:
     Range: 0 for equal signals, without upper limit; lower is better.
     Source: the STFT loss with default settings in the evaluation of DAC (Kumar et al. 2023).
     """
-    return pair.spectral_distances.stft
+    return pair.cached(_spectral_distances).stft
 
 
 def si_sdr(pair: SignalPair) -> float:
@@ -147,7 +150,7 @@ def pesq(pair: SignalPair) -> float:
     Range: 1.04 to 4.64, predicted mean opinion score; higher is better. Not-a-number if no speech is found.
     Source: ITU-T P.862.2.
     """
-    return _mean_of_clips(_pesq_of_clip, *pair.at(SPEECH_RATE), SPEECH_RATE)
+    return mean_of_clips(_pesq_of_clip, *pair.at(SPEECH_RATE), SPEECH_RATE)
 
 
 def stoi(pair: SignalPair) -> float:
@@ -172,7 +175,41 @@ def visqol(pair: SignalPair) -> float:
     Range: 1 to 4.73, predicted mean opinion score; higher is better. Not-a-number if it cannot be computed.
     Source: Chinen et al. 2020.
     """
-    return _mean_of_clips(_visqol_of_clip, *pair.at(VISQOL_RATE), VISQOL_RATE)
+    return mean_of_clips(_visqol_of_clip, *pair.at(VISQOL_RATE), VISQOL_RATE)
+
+
+_SPEECHMOS = Package("speechmos", "speechmos", ("onnxruntime", "librosa", "requests"))
+_LIBROSA = Package("librosa", "librosa")
+_POCKETSPHINX = Package("pocketsphinx", "pocketsphinx")
+# Two of its requirements are outdated and not used here.
+_RESEMBLYZER = Package("resemblyzer", "Resemblyzer", install="pip install --no-deps Resemblyzer")
+
+
+def _opinion(name: str, title: str, score: Callable[[SignalPair], float]) -> Metric:
+    """A metric of DNSMOS."""
+    return Metric(name, title, score, decimals=2, package=_SPEECHMOS, speech_only=True, needs_reference=False)
+
+
+def _word_error(name: str, title: str, score: Callable[[SignalPair], float], transcript: bool) -> Metric:
+    """A metric of a recogniser's words."""
+    return Metric(
+        name,
+        title,
+        score,
+        lower_is_better=True,
+        package=_POCKETSPHINX,
+        speech_only=True,
+        needs_transcript=transcript,
+    )
+
+
+def _change_of_level(name: str, title: str, score: Callable[[SignalPair], float]) -> Metric:
+    """A metric in dB of which 0 is best."""
+    return Metric(name, title, score, decimals=1, zero_is_best=True)
+
+
+def _octave_title(centre: int) -> str:
+    return f"{centre // 1000} kHz" if centre >= 1000 else f"{centre} Hz"
 
 
 METRICS = {
@@ -184,35 +221,111 @@ METRICS = {
         Metric("pesq", "PESQ", pesq, decimals=2, package=Package("pesq", "pesq"), speech_only=True),
         Metric("stoi", "STOI", stoi, package=Package("pystoi", "pystoi"), speech_only=True),
         Metric("visqol", "ViSQOL", visqol, decimals=2, package=Package("visqol", "visqol-python")),
+        _opinion("dnsmos", "DNSMOS", speech.dnsmos),
+        _opinion("dnsmos_sig", "SIG", speech.dnsmos_signal),
+        _opinion("dnsmos_bak", "BAK", speech.dnsmos_background),
+        _opinion("dnsmos_p808", "P.808", speech.dnsmos_p808),
+        Metric("speaker", "Speaker", speech.speaker, package=_RESEMBLYZER, speech_only=True),
+        _word_error("words", "Words", speech.words, transcript=False),
+        _word_error("wer", "WER", speech.word_error, transcript=True),
+        _word_error("wer_original", "WER orig.", speech.word_error_original, transcript=True),
+        Metric(
+            "pitch",
+            "Pitch",
+            speech.pitch,
+            lower_is_better=True,
+            decimals=0,
+            package=_LIBROSA,
+            speech_only=True,
+        ),
+        Metric(
+            "voicing", "Voicing", speech.voicing, lower_is_better=True, package=_LIBROSA, speech_only=True
+        ),
+        _change_of_level("level", "Level", levels.level),
+        _change_of_level("peak", "Peak", levels.peak),
+        Metric("octaves", "Octaves", levels.octaves, lower_is_better=True, decimals=1),
+        *(
+            _change_of_level(f"octave_{centre}", _octave_title(centre), levels.octave_metric(index))
+            for index, centre in enumerate(levels.OCTAVES)
+        ),
+        Metric(
+            "icld",
+            "ICLD",
+            levels.level_between_channels,
+            lower_is_better=True,
+            decimals=1,
+            needs_stereo=True,
+        ),
+        Metric("coherence", "Coherence", levels.coherence, lower_is_better=True, needs_stereo=True),
     )
 }
 """All metrics by name, in the order of tables."""
 
+GROUPS = {
+    "default": ("mel", "stft", "si_sdr", "pesq", "stoi", "visqol"),
+    "speech": tuple(name for name, metric in METRICS.items() if metric.speech_only),
+    "no-reference": tuple(name for name, metric in METRICS.items() if not metric.needs_reference),
+    "levels": ("level", "peak", "octaves", *(f"octave_{centre}" for centre in levels.OCTAVES)),
+    "stereo": ("icld", "coherence"),
+    "all": tuple(METRICS),
+}
+"""Names of metrics that belong together, by the name of their group."""
 
-def available_metrics() -> tuple[str, ...]:
-    """The names of the metrics that can be computed with the packages installed."""
-    return tuple(name for name, metric in METRICS.items() if metric.available)
+
+def available_metrics(group: str = "default") -> tuple[str, ...]:
+    """The names of the metrics of a group that can be computed with the packages installed."""
+    return tuple(name for name in GROUPS[group] if METRICS[name].available)
+
+
+def missing_metrics(names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The metrics of groups that are left out because a package is not installed.
+
+    Args:
+        names: Names of metrics and groups; None for the default ones.
+    """
+    missing = {
+        member
+        for name in (names if names is not None else ["default"])
+        for member in GROUPS.get(name, ())
+        if not METRICS[member].available
+    }
+    return tuple(name for name in METRICS if name in missing)
 
 
 def choose_metrics(names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Check names of metrics, and put them in the order of `METRICS`; None gives all that are available.
+    """Check names of metrics and groups, and put the metrics in the order of `METRICS`.
+
+    Args:
+        names: Metrics, which must be available, and groups, of which all that are available are taken; None
+            for the default ones.
 
     Raises:
         UsageError: A name is unknown, or the package of a metric is not installed.
     """
-    if names is None:
-        return available_metrics()
-    for name in names:
+    chosen: set[str] = set()
+    for name in names if names is not None else ["default"]:
+        if name in GROUPS:
+            chosen.update(available_metrics(name))
+            continue
         if name not in METRICS:
-            raise UsageError(f"no metric is called {name!r}; there are {', '.join(METRICS)}")
+            known = f"{', '.join(METRICS)}, and the groups {', '.join(GROUPS)}"
+            raise UsageError(f"no metric is called {name!r}; there are {known}")
         metric = METRICS[name]
         if metric.package is not None and not metric.available:
-            raise UsageError(f"the metric {name!r} needs the package {metric.package.distribution!r}")
-    return tuple(name for name in METRICS if name in names)
+            package = metric.package
+            raise UsageError(
+                f"the metric {name!r} needs the package {package.distribution!r} ({package.install})"
+            )
+        chosen.add(name)
+    return tuple(name for name in METRICS if name in chosen)
 
 
 def measure(
-    reference: ArrayLike, decoded: ArrayLike, sample_rate: int, metrics: Sequence[str] | None = None
+    reference: ArrayLike,
+    decoded: ArrayLike,
+    sample_rate: int,
+    metrics: Sequence[str] | None = None,
+    transcript: str | None = None,
 ) -> dict[str, float]:
     """Score a decoded signal.
 
@@ -221,7 +334,8 @@ def measure(
         decoded: The decoded signal, likewise. If more than 50 ms are missing at its end, they are filled with
             silence.
         sample_rate: Of both, in Hz.
-        metrics: Names of metrics; None stands for all that are available.
+        metrics: Names of metrics and groups, see `choose_metrics`.
+        transcript: What is said in the original, for the metrics that need it.
 
     Returns:
         A value for every metric; not-a-number where it has none for this pair, as PESQ for silence.
@@ -230,15 +344,59 @@ def measure(
         UsageError: As in `choose_metrics`.
     """
     names = choose_metrics(metrics)
-    original, result = _to_mono(reference, sample_rate), _to_mono(decoded, sample_rate)
-    missing = len(original) - len(result)
-    if missing > _MAX_MISSING_SECONDS * SAMPLE_RATE:
-        result = np.pad(result, (0, missing))
-    length = min(len(original), len(result))
-    if length == 0:
+    original, result = _cut_alike(to_mono(reference, sample_rate), to_mono(decoded, sample_rate))
+    if len(original) == 0:
         return dict.fromkeys(names, math.nan)
-    pair = SignalPair(original[:length], result[:length])
+    channels = None
+    if any(METRICS[name].needs_stereo for name in names):
+        left_right = to_channels(reference, sample_rate), to_channels(decoded, sample_rate)
+        if left_right[0] is not None and left_right[1] is not None:
+            channels = _cut_alike(left_right[0], left_right[1])
+    pair = SignalPair(original, result, channels, transcript)
     return {name: METRICS[name].score(pair) for name in names}
+
+
+def measure_alone(
+    decoded: ArrayLike, sample_rate: int, metrics: Sequence[str] = ("no-reference",)
+) -> dict[str, float]:
+    """Score a signal whose original is not known.
+
+    Args:
+        decoded: The signal, floats, (n,) or (n, channels).
+        sample_rate: In Hz.
+        metrics: Names of metrics that need no reference, or of groups of such.
+
+    Returns:
+        As for `measure`.
+
+    Raises:
+        UsageError: As in `choose_metrics`; or a metric needs the original.
+    """
+    names = choose_metrics(metrics)
+    for name in names:
+        if METRICS[name].needs_reference:
+            raise UsageError(f"the metric {name!r} needs the original")
+    signal = to_mono(decoded, sample_rate)
+    if len(signal) == 0:
+        return dict.fromkeys(names, math.nan)
+    pair = SignalPair(signal, signal)  # of which these metrics look at the second
+    return {name: METRICS[name].score(pair) for name in names}
+
+
+def _cut_alike(original: Signal, decoded: Signal) -> tuple[Signal, Signal]:
+    """Two signals (n,) or (n, channels) cut to the length of the shorter one.
+
+    What is missing at the end of the decoded one is filled with silence if it is more than 50 ms.
+    """
+    missing = len(original) - len(decoded)
+    if missing > _MAX_MISSING_SECONDS * SAMPLE_RATE:
+        decoded = np.concatenate([decoded, np.zeros((missing, *decoded.shape[1:]))])
+    length = min(len(original), len(decoded))
+    return original[:length], decoded[:length]
+
+
+def _spectral_distances(pair: SignalPair) -> SpectralDistances:
+    return spectral_distances(pair.reference, pair.decoded)
 
 
 def spectral_distances(reference: Signal, decoded: Signal) -> SpectralDistances:
@@ -317,33 +475,3 @@ def _visqol_model() -> Any:
     model = VisqolApi()
     model.create(mode="audio")
     return model
-
-
-def _mean_of_clips(
-    score: Callable[[Signal, Signal], float], reference: Signal, decoded: Signal, sample_rate: int
-) -> float:
-    """Mean score of equal parts of at most a minute that have one."""
-    clips = max(1, math.ceil(len(reference) / (_MAX_CLIP_SECONDS * sample_rate)))
-    pairs = zip(np.array_split(reference, clips), np.array_split(decoded, clips), strict=True)
-    return mean_of_known([score(*pair) for pair in pairs])
-
-
-def mean_of_known(values: Sequence[float]) -> float:
-    """Mean of the values that are numbers; not-a-number if there are none."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def _to_mono(signal: ArrayLike, sample_rate: int) -> Signal:
-    """A signal (n,) or (n, channels) in mono at 44.1 kHz."""
-    mono = np.asarray(signal, np.float64)
-    if mono.ndim == 2:
-        mono = mono.mean(axis=1)
-    return _resample(mono, sample_rate, SAMPLE_RATE)
-
-
-def _resample(signal: Signal, sample_rate: int, new_rate: int) -> Signal:
-    if sample_rate == new_rate or not len(signal):
-        return signal
-    resampled: Signal = soxr.resample(signal, sample_rate, new_rate, quality="VHQ")
-    return resampled

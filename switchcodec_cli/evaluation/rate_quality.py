@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
@@ -18,7 +17,9 @@ from rich.table import Table
 
 from ..audio import READABLE_SUFFIXES, AudioReader, choose_channels, mix
 from ..errors import BadInputError, SwcError, UsageError
-from .metrics import METRICS, choose_metrics, mean_of_known, measure
+from .metrics import METRICS, choose_metrics, measure, missing_metrics
+from .signals import mean_of_known
+from .table import missing_caption, score_cell, scores_for_json, table_parts
 
 ALL_KINDS = "all"
 
@@ -91,6 +92,7 @@ class RateQuality:
     errors: dict[str, str] = field(default_factory=dict)  # by file, one line each
     exit_codes: dict[str, int] = field(default_factory=dict)  # of these errors
     files: int = 0  # all that were found
+    missing: tuple[str, ...] = ()  # metrics that were asked for as part of a group, and are not installed
 
     def means(self) -> list[Mean]:
         """Per kind and point; if there are several kinds, also over all of them (kind "all")."""
@@ -123,36 +125,47 @@ class RateQuality:
         """The result as plain values for JSON; scores that do not exist are None."""
         return {
             "metrics": list(self.metrics),
+            "missing": list(self.missing),
             "means": [_without_nan(mean) for mean in self.means()],
             "files": [_without_nan(asdict(row)) for row in self.rows],
             "errors": self.errors,
         }
 
-    def table(self) -> Table:
-        """The means, one line per kind and point."""
-        table = Table(title="Rate and quality")
+    def tables(self) -> list[Table]:
+        """The means, one line per kind and point; many metrics need several tables."""
+        return [self.table(part) for part in table_parts(self.metrics)]
+
+    def table(self, metrics: Sequence[str] | None = None) -> Table:
+        """The means of some metrics or all, one line per kind and point."""
+        metrics = self.metrics if metrics is None else metrics
+        table = Table(title="Rate and quality", caption=missing_caption(self.missing))
         several = any(row.curve for row in self.rows)
         for title in ("kind", "curve") if several else ("kind",):
             table.add_column(title, no_wrap=True)
         for title in ("asked kbps", "real kbps", "files"):
             table.add_column(title, justify="right")
-        for metric in map(METRICS.__getitem__, self.metrics):
-            arrow = "↓" if metric.lower_is_better else "↑"
-            table.add_column(f"{metric.title} {arrow}", justify="right", no_wrap=True)
+        for metric in map(METRICS.__getitem__, metrics):
+            table.add_column(f"{metric.title} {metric.arrow}", justify="right", no_wrap=True)
         previous: list[str] = []
         for mean in self.means():
             group = [mean["kind"], mean["curve"]] if several else [mean["kind"]]
             if previous not in ([], group):
                 table.add_section()
             names = [""] * len(group) if group == previous else group
-            scores = [_cell(mean["scores"][name], METRICS[name].decimals) for name in self.metrics]
+            scores = [score_cell(mean["scores"][name], METRICS[name].decimals) for name in metrics]
             table.add_row(*names, mean["setting"], f"{mean['kbps']:.3f}", str(mean["files"]), *scores)
             previous = group
         return table
 
 
-def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def find_audio_files(
+    paths: Iterable[str | os.PathLike[str]], suffixes: Collection[str] = READABLE_SUFFIXES
+) -> list[Path]:
     """The files given, and all audio files inside the folders given, sorted within each folder.
+
+    Args:
+        paths: Files and folders.
+        suffixes: Of the files inside folders, in lower case.
 
     Raises:
         BadInputError: A path does not exist, or there is no file at all.
@@ -160,7 +173,7 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in READABLE_SUFFIXES)
+            inside = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
             found += sorted(file for file in inside if file.is_file())
         elif path.exists():
             found.append(path)
@@ -169,6 +182,25 @@ def find_audio_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     if not found:
         raise BadInputError("there is no audio file to measure")
     return list(dict.fromkeys(found))
+
+
+def check_metrics(names: Sequence[str] | None, has_transcripts: bool) -> tuple[str, ...]:
+    """The metrics that `rate_quality` measures.
+
+    Args:
+        names: Names of metrics and groups, see `choose_metrics`.
+        has_transcripts: Whether there are transcripts; without, groups lose the metrics that need them.
+
+    Raises:
+        UsageError: As in `choose_metrics`; or a metric that was named needs transcripts.
+    """
+    chosen = choose_metrics(names)
+    if has_transcripts:
+        return chosen
+    for name in names or ():
+        if name in METRICS and METRICS[name].needs_transcript:
+            raise UsageError(f"the metric {name!r} needs transcripts")
+    return tuple(name for name in chosen if not METRICS[name].needs_transcript)
 
 
 def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
@@ -201,6 +233,7 @@ def rate_quality(
     points: Sequence[float | Point],
     *,
     metrics: Sequence[str] | None = None,
+    transcripts: Mapping[str, str] | None = None,
     channels: str = "auto",
     workers: int = 1,
     encode_options: Mapping[str, Any] | None = None,
@@ -215,14 +248,16 @@ def rate_quality(
         codec: Encodes and decodes; its bytes are counted, so they must be the whole file.
         paths: Files and folders. A file's kind is the name of the folder it is in.
         points: Rates in kbps, or other ways to encode.
-        metrics: Names of metrics; None stands for all that are available.
+        metrics: Names of metrics and groups, see `choose_metrics`; without transcripts, groups are taken
+            without the metrics that need them.
+        transcripts: What is said in recordings, by the names of their files without suffix.
         channels: "auto", "mono" or "stereo", as in encoding.
         workers: Processes that measure beside the codec; 1 measures in this one.
         encode_options, decode_options: Further keyword arguments for the codec.
         on_row: Called with each row, the number of rows so far, and the greatest number there can be.
 
     Raises:
-        UsageError: A metric is unknown or not available, or there is no point.
+        UsageError: A metric is unknown or not available, or needs transcripts; or there is no point.
         BadInputError: A path does not exist.
     """
     if not points:
@@ -232,9 +267,12 @@ def rate_quality(
         point = each if isinstance(each, Point) else Point.at_rate(each)
         distinct.setdefault((point.curve, point.setting), point)
     files = find_audio_files(paths)
-    result = RateQuality(choose_metrics(metrics), files=len(files))
+    result = RateQuality(
+        check_metrics(metrics, bool(transcripts)), files=len(files), missing=missing_metrics(metrics)
+    )
     coder = _Coder(codec, list(distinct.values()), channels, encode_options or {}, decode_options or {})
-    for row in _scored(coder.code_files(files, result), result.metrics, workers):
+    score = _Scorer(result.metrics, transcripts or {})
+    for row in _scored(coder.code_files(files, result), score, workers):
         result.rows.append(row)
         if on_row:
             on_row(row, len(result.rows), len(files) * len(distinct))
@@ -243,11 +281,11 @@ def rate_quality(
 
 @dataclass(frozen=True)
 class _CodedFile:
-    """A row without scores, and the mono signals to measure."""
+    """A row without scores, and the signals to measure."""
 
     row: Row
-    reference: NDArray[Any]  # (n,)
-    decoded: NDArray[Any]  # (n,)
+    reference: NDArray[Any]  # (n,) or (n, channels)
+    decoded: NDArray[Any]  # (n,) or (n, channels)
     sample_rate: int
 
 
@@ -278,7 +316,7 @@ class _Coder:
             audio = mix(reader.read(), count)
         if not len(audio):
             raise BadInputError(f"{file}: holds no audio to measure")
-        reference, seconds = audio.mean(axis=1), len(audio) / sample_rate
+        seconds = len(audio) / sample_rate
         for point in self.points:
             started = time.perf_counter()
             options = {**self.encode_options, **point.options}
@@ -300,22 +338,32 @@ class _Coder:
                 encode_seconds=encoded - started,
                 decode_seconds=finished - encoded,
             )
-            mono = decoded.mean(axis=1) if decoded.ndim == 2 else decoded
-            yield _CodedFile(row, reference, mono, sample_rate)
+            yield _CodedFile(row, audio, decoded, sample_rate)
 
 
-def _scored(coded: Iterable[_CodedFile], metrics: Sequence[str], workers: int) -> Iterator[Row]:
+@dataclass(frozen=True)
+class _Scorer:
+    """Measures coded files."""
+
+    metrics: Sequence[str]
+    transcripts: Mapping[str, str]
+
+    def __call__(self, file: _CodedFile) -> dict[str, float]:
+        transcript = self.transcripts.get(Path(file.row.file).stem)
+        return measure(file.reference, file.decoded, file.sample_rate, self.metrics, transcript)
+
+
+def _scored(coded: Iterable[_CodedFile], score: _Scorer, workers: int) -> Iterator[Row]:
     """The rows with their scores, in order; measured in this process or in several others."""
     if workers == 1:
         for file in coded:
-            scores = measure(file.reference, file.decoded, file.sample_rate, metrics)
-            yield replace(file.row, scores=scores)
+            yield replace(file.row, scores=score(file))
         return
     waiting: deque[tuple[Row, Future[dict[str, float]]]] = deque()
     # processes are spawned, because forked ones would inherit the codec's threads and locks in any state
     with ProcessPoolExecutor(workers, get_context("spawn"), _use_one_thread) as pool:
         for file in coded:
-            future = pool.submit(measure, file.reference, file.decoded, file.sample_rate, metrics)
+            future = pool.submit(score, file)
             waiting.append((file.row, future))
             if len(waiting) > 2 * workers:  # bounds the memory of the signals that wait
                 row, future = waiting.popleft()
@@ -328,11 +376,6 @@ def _use_one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch, which `measure` imports
 
 
-def _cell(value: float, decimals: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{decimals}f}"
-
-
 def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a row or mean, with None for scores that are not finite."""
-    scores = {name: score if math.isfinite(score) else None for name, score in values["scores"].items()}
-    return {**values, "scores": scores}
+    return {**values, "scores": scores_for_json(values["scores"])}

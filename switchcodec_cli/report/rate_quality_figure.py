@@ -42,9 +42,8 @@ class _Panel:
 
     @property
     def title(self) -> str:
-        better = "lower is better" if METRICS[self.metric].lower_is_better else "higher is better"
         prefix = "" if self.kind is None else f"{self.kind}: "
-        return f"{prefix}{METRICS[self.metric].title} ({better})"
+        return f"{prefix}{METRICS[self.metric].title} ({METRICS[self.metric].direction})"
 
 
 def plot_rate_quality(result: RateQuality, path: str | os.PathLike[str], force: bool = False) -> None:

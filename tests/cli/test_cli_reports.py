@@ -300,6 +300,79 @@ def test_exit_codes_of_eval(swc, files):
     assert "rate" in swc("eval", "set/good.wav", *impossible, code=2).err
 
 
+def test_eval_of_groups_of_metrics(swc, files):
+    files.write("set/a.wav", 1.0, channels=2)
+    options = ("--kbps", "5.33", "--effort", "0", "--phase-iterations", "0")
+    (figures,) = swc("eval", "set", *options, "--metrics", "stereo,level", "--json").records
+    assert figures["metrics"] == ["level", "icld", "coherence"]
+    scores = figures["files"][0]["scores"]
+    assert scores["icld"] > 0 and 0 <= scores["coherence"] <= 1 and scores["level"] != 0
+    table = swc("eval", "set", *options, "--metrics", "levels").out
+    assert "1 kHz →0" in table and "16 kHz →0" in table and "…" not in table
+    without = swc(
+        "eval", "set", *options, "--metrics", "default", "--no-pesq", "--no-stoi", "--no-visqol", "--json"
+    )
+    assert without.records[0]["metrics"] == ["mel", "stft", "si_sdr"]
+    assert "no metric is called 'loudness'" in swc("eval", "set", "--metrics", "loudness", code=2).err
+    assert "'wer' needs transcripts" in swc("eval", "set", "--metrics", "wer", code=2).err
+
+
+def test_eval_names_metrics_whose_packages_are_missing(swc, files, monkeypatch):
+    found = importlib.util.find_spec
+    missing = ("speechmos", "resemblyzer", "pocketsphinx", "librosa", "pesq", "pystoi")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in missing else found(name))
+    files.write("set/a.wav", 0.5)
+    options = ("--kbps", "2.67", "--effort", "0", "--phase-iterations", "0", "--metrics", "speech,mel")
+    result = swc("eval", "set", *options)
+    assert "dnsmos_p808, words, pitch, voicing (switchcodec-cli[eval])" in result.err.replace(
+        "wer, wer_original, ", ""
+    )
+    assert "speaker (pip install --no-deps Resemblyzer)" in result.err
+    assert "not installed: pesq, stoi, dnsmos" in result.out and "Mel" in result.out
+    assert "needs the package 'speechmos'" in swc("eval", "set", "--metrics", "dnsmos", code=2).err
+    assert (
+        "needs the package 'speechmos'"
+        in swc("eval", "set", "--no-reference", "--metrics", "dnsmos", code=2).err
+    )
+
+
+def test_eval_with_transcripts(swc, files):
+    pytest.importorskip("pocketsphinx", reason="the word error rate needs pocketsphinx")
+    speech = Path(__file__).parents[2] / "examples" / "speech.flac"
+    Path("set").mkdir()
+    Path("set/said.flac").write_bytes(speech.read_bytes())
+    files.write("set/other.wav", 0.5)
+    Path("texts").mkdir()
+    Path("texts/said.txt").write_text("Whatever his gaze returned to: that crouched Venus on the piano.")
+    options = ("--kbps", "2.67", "--effort", "0", "--phase-iterations", "0", "--metrics", "mel")
+    result = swc("eval", "set", *options, "--transcripts", "texts", "--json")
+    scores = {Path(row["file"]).stem: row["scores"] for row in result.records[0]["files"]}
+    assert scores["said"]["wer_original"] == 1 / 11 and scores["said"]["wer"] > 0.5  # of random weights
+    assert scores["other"]["wer"] is None
+    assert "other.wav: has no transcript" in result.err and "said.flac: has" not in result.err
+    assert "no such file" in swc("eval", "set", "--transcripts", "none", code=3).err
+
+
+def test_eval_without_reference(swc, files):
+    for name in ("speechmos", "onnxruntime", "librosa"):
+        pytest.importorskip(name, reason="DNSMOS needs speechmos, onnxruntime and librosa")
+    files.write("gone/a.wav", 2.3)  # repeated to fill one window of DNSMOS
+    swc("encode", "gone/a.wav", "gone/b.swc", "--kbps", "8")
+    swc("decode", "gone/b.swc", "gone/b.wav", "--subtype", "FLOAT")
+    result = swc("eval", "gone", "--no-reference", "--json")
+    (figures,) = result.records
+    assert figures["metrics"] == ["dnsmos", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808"]
+    by_name = {Path(row["file"]).name: row["scores"] for row in figures["files"]}
+    assert (
+        by_name["b.swc"] == pytest.approx(by_name["b.wav"], abs=1e-3) and by_name["a.wav"] != by_name["b.wav"]
+    )
+    Path("gone/bad.wav").write_bytes(b"not audio")
+    text = swc("eval", "gone", "--no-reference", "--metrics", "dnsmos_p808", code=1)
+    assert "P.808 ↑" in text.out and "mean" in text.out and "bad.wav" in text.err
+    assert "--kbps are mutually exclusive" in swc("eval", "gone", "--no-reference", "--kbps", "8", code=2).err
+    assert "'mel' needs the original" in swc("eval", "gone", "--no-reference", "--metrics", "mel", code=2).err
+
+
 def test_eval_sweep(swc, files):
     files.write("set/a.wav", 1.2)
     plot = ("--plot", "curves.svg") if importlib.util.find_spec("matplotlib") else ()

@@ -7,10 +7,17 @@ import pairs
 import pytest
 
 from switchcodec_cli.errors import UsageError
-from switchcodec_cli.evaluation import METRICS, available_metrics, choose_metrics, measure
+from switchcodec_cli.evaluation import (
+    GROUPS,
+    METRICS,
+    available_metrics,
+    choose_metrics,
+    measure,
+    missing_metrics,
+)
 from switchcodec_cli.evaluation.metrics import spectral_distances
 
-# Values of another implementation of the same definitions by another author, in the order of METRICS
+# Values of another implementation of the same definitions by another author: the default metrics, in order
 GOLDEN = {
     "sweep": (0.561559, 0.772166, 22.450128, 1.544501, 0.978508, 4.656494),
     "buzz": (4.252023, 8.130377, 10.823531, 2.343539, 0.998807, 2.013884),
@@ -20,13 +27,13 @@ GOLDEN = {
 TOLERANCE = {"mel": 1e-4, "stft": 1e-3, "si_sdr": 1e-4, "pesq": 2e-3, "stoi": 1e-4, "visqol": 2e-3}
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", GROUPS["default"])
 @pytest.mark.parametrize("pair", GOLDEN)
 def test_values_of_an_independent_implementation(pair, metric):
     if metric not in available_metrics():
         pytest.skip(f"the package for {metric} is not installed")
     reference, decoded, sample_rate = getattr(pairs, pair)()
-    expected = GOLDEN[pair][list(METRICS).index(metric)]
+    expected = GOLDEN[pair][GROUPS["default"].index(metric)]
     assert measure(reference, decoded, sample_rate, [metric]) == {
         metric: pytest.approx(expected, abs=TOLERANCE[metric])
     }
@@ -84,6 +91,9 @@ def test_short_and_silent_signals(frames):
 def test_choose_metrics():
     assert choose_metrics(["si_sdr", "mel"]) == ("mel", "si_sdr")
     assert {"mel", "stft", "si_sdr"} <= set(choose_metrics())
+    assert choose_metrics(["levels", "mel"]) == ("mel", *GROUPS["levels"])
+    assert choose_metrics(["stereo", "icld"]) == ("icld", "coherence")
+    assert set(choose_metrics(["all"])) == {name for name, metric in METRICS.items() if metric.available}
     with pytest.raises(UsageError, match="no metric is called 'snr'"):
         choose_metrics(["snr"])
 
@@ -91,14 +101,22 @@ def test_choose_metrics():
 def test_speech_metrics_do_not_apply_to_other_kinds():
     for metric in METRICS.values():
         assert metric.applies_to("speech") and metric.applies_to("anything")
-        assert (
-            metric.applies_to("music") == metric.applies_to("sound") == (metric.name not in ("pesq", "stoi"))
-        )
+        assert metric.applies_to("music") == metric.applies_to("sound")
+    of_music = {name for name, metric in METRICS.items() if metric.applies_to("music")}
+    assert of_music == {"mel", "stft", "si_sdr", "visqol", *GROUPS["levels"], *GROUPS["stereo"]}
 
 
 def test_metric_of_a_missing_package_is_unavailable(monkeypatch):
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "visqol" else found(name))
     assert "visqol" not in available_metrics()
+    assert missing_metrics() == missing_metrics(["default", "levels"]) == ("visqol",)
+    assert "visqol" not in choose_metrics(["default"])
     with pytest.raises(UsageError, match="needs the package 'visqol-python'"):
         choose_metrics(["visqol"])
+
+
+def test_metric_is_unavailable_without_an_undeclared_requirement(monkeypatch):
+    found = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "requests" else found(name))
+    assert "dnsmos" in missing_metrics(["speech"]) and "dnsmos" not in choose_metrics(["speech"])
