@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +14,10 @@ from ..audio.wav import SampleFormat
 from ..bitstream import DigestKind, Header, SourceDigest
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
+from ..storage import is_file
 from .codec import JobCodec
 from .comparison import StreamComparison
-from .files import copy_time, create_output_folder, file_size, open_output
+from .files import check_times, copy_time, create_output_folder, file_size, open_output
 from .plan import Job
 from .run import Difference, FileProgress
 
@@ -48,7 +48,7 @@ class EncodeRequest:
     def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
         """The tags to store for an input."""
         given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
-        has_tags = self.copy_tags and self.raw is None and os.path.isfile(source)
+        has_tags = self.copy_tags and self.raw is None and is_file(source)
         return merge_tags(read_tags(source) if has_tags else [], given)
 
     def source_format(
@@ -129,10 +129,12 @@ class FileEncoder:
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:
         """Encode a file block by block. Raises SwcError."""
+        if self._request.preserve_time:
+            check_times(job)
         try:
             return self._encode(job, progress, trust_length=True)
         except _LengthDiffers:
-            if not os.path.isfile(job.source) or job.output == PIPE:
+            if not is_file(job.source) or job.output == PIPE:
                 raise SwcError(f"{job.source}: contains more audio than its header states") from None
             return self._encode(job, progress, trust_length=False)
 
@@ -182,7 +184,7 @@ class FileEncoder:
         """
         if reader.channels != 2:
             return reader.channels == 1
-        if not os.path.isfile(path):
+        if not is_file(path):
             return False
         with self._request.open_source(path) as ahead:
             return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())
@@ -192,7 +194,7 @@ class FileEncoder:
     ) -> RateAllocation | None:
         """Allocate an average rate over a whole file; None for other rates and for pipes."""
         settings = self._request.settings
-        if settings.average_kbps is None or not os.path.isfile(job.source):
+        if settings.average_kbps is None or not is_file(job.source):
             return None
         first_pass = self._codec.first_pass(source, settings)
         progress.start(f"first pass: {job.source}", seconds)

@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
+from ..storage import is_file, is_remote, storage_of
 from .plan import IgnoredInput, Job, Plan
 
 SOME_FAILED = 1  # exit code if several files were given and some failed
@@ -372,7 +373,7 @@ class _Executor(Generic[Result]):
 
     def execute(self, job: Job, reporter: Reporter[Result]) -> None:
         """Execute a job, or skip it if its output is up to date."""
-        if os.path.isfile(job.output):
+        if job.output != PIPE and is_file(job.output):
             if self._resume and not self._options.force and self._is_up_to_date(job):
                 reporter.skipped(job)
                 if self._options.delete_input and not self._options.dry_run:
@@ -425,16 +426,20 @@ class _Executor(Generic[Result]):
     def _delete_source(self, job: Job, reporter: Reporter[Result]) -> None:
         """Delete a source whose output was compared with it, when the output is on the disk."""
         try:
-            _flush_to_disk(job.output)
-            os.unlink(job.source)
+            if not is_remote(job.output):
+                _flush_to_disk(job.output)
         except OSError as error:
             raise SwcError(f"{job.source}: cannot delete: {system_message(error)}") from None
+        storage_of(job.source).delete(job.source)
         reporter.deleted(job)
 
 
 def is_stale(job: Job) -> bool:
     """Whether the output of a job is older than its source."""
-    return os.path.getmtime(job.output) < os.path.getmtime(job.source)
+    output, source = storage_of(job.output).status(job.output), storage_of(job.source).status(job.source)
+    if output is None or source is None or output.modified is None or source.modified is None:
+        return False
+    return output.modified + output.resolution < source.modified
 
 
 def was_edited(job: Job) -> bool:
@@ -442,8 +447,10 @@ def was_edited(job: Job) -> bool:
 
     The modification time of the output may be that of another source, but when that was set is known, too.
     """
-    output = os.stat(job.output)
-    return max(output.st_mtime, output.st_ctime) < os.path.getmtime(job.source)
+    output, source = storage_of(job.output).status(job.output), storage_of(job.source).status(job.source)
+    if output is None or source is None or output.changed is None or source.modified is None:
+        return False
+    return output.changed + output.resolution < source.modified
 
 
 def _flush_to_disk(path: str) -> None:

@@ -32,8 +32,9 @@ EXAMPLES = (
 def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     """Check .swc files for damage. Weights are not needed.
 
-    All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
-    standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of several is.
+    All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, a URL,
+    or - for standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of
+    several is.
     """
     inputs = find_inputs(files, STREAM_SUFFIXES)
     progress = Progress("verifying", quiet=True, as_json=as_json, debug=invocation.debug)
