@@ -179,7 +179,7 @@ def is_write_error(error: OSError, temporary: Path) -> bool:
 
 
 @atexit.register
-def _remove_temporaries() -> None:
+def remove_temporaries() -> None:
     """Remove the temporary files of this process that are left."""
     for path, process in list(_temporaries.items()):
         if process == os.getpid():  # not a child, which has copies of the entries

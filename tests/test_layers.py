@@ -21,7 +21,7 @@ LAYERS = (
     {"encoder", "decoder"},
     {"batch"},
     {"api"},
-    {"evaluation", "training"},
+    {"evaluation", "training", "ray"},
     {"report"},
     {"cli"},
 )

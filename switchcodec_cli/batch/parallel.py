@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 
 _READY, _TEMPORARY, _VALUE, _ERROR = "ready", "temporary", "value", "error"  # kinds of messages
 _EXIT_SECONDS = 10.0  # time that a process gets for removing its partial output
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class ProcessError(SwcError):
@@ -229,7 +229,7 @@ def _serve(connection: Connection, function: bytes) -> None:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))  # before the libraries are loaded
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the libraries are loaded
     observe_temporaries(lambda path: connection.send((_TEMPORARY, str(path))))
     call: Callable[[Any], Any] | None = None
     try:

@@ -6,21 +6,26 @@ import os
 import pickle
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
 from ..storage import is_file, is_remote, storage_of
 from .plan import IgnoredInput, Job, Plan
 
+if TYPE_CHECKING:
+    from .parallel import ProcessError
+
 SOME_FAILED = 1  # exit code if several files were given and some failed
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 Result_co = TypeVar("Result_co", covariant=True)
 Result_contra = TypeVar("Result_contra", contravariant=True)
 
@@ -77,6 +82,25 @@ class Worker(Protocol[Result_co]):
         """How the existing output of a job differs from what `run` would write; None if it does not."""
 
 
+class Pool(Protocol):
+    """Executes calls elsewhere, such as `ray_pool.RayPool`."""
+
+    def results(
+        self, create: Callable[[], Callable[[Item], Value]], items: Sequence[Item]
+    ) -> Generator[Value | ProcessError, None, None]:
+        """Call a function for every item, and yield the results in the order of the items.
+
+        Close the iterator to stop the calls.
+
+        Args:
+            create: makes the function, where it is called; can be pickled, as can items and results.
+            items: arguments of the calls.
+
+        Yields:
+            The result of each call, or an error if the function raised an exception, or its process ended.
+        """
+
+
 Compare = Callable[[Job], Difference | None]
 
 
@@ -120,6 +144,7 @@ def run_plan(
     options: RunOptions = RunOptions(),  # is immutable
     compare: Compare | None = None,
     processes: int = 1,
+    pool: Pool | None = None,
 ) -> BatchResult[Result]:
     """Execute all jobs of a plan.
 
@@ -140,6 +165,7 @@ def run_plan(
         options: what is done about existing outputs.
         compare: replaces `Worker.difference` where that needs no worker.
         processes: number of jobs that are executed at the same time.
+        pool: executes jobs instead of processes of this machine.
 
     Raises:
         SwcError: the worker cannot be created.
@@ -148,7 +174,7 @@ def run_plan(
     """
     executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
     try:
-        return _Batch(reporter).run(plan, executor, processes)
+        return _Batch(reporter).run(plan, executor, processes, pool)
     except _BatchError as error:
         raise error.error from None
 
@@ -169,15 +195,17 @@ class _Batch(Generic[Result]):
         self._result: BatchResult[Result] = BatchResult()
         self._errors: list[Exception] = []
 
-    def run(self, plan: Plan, executor: _Executor[Result], processes: int) -> BatchResult[Result]:
+    def run(
+        self, plan: Plan, executor: _Executor[Result], processes: int, pool: Pool | None
+    ) -> BatchResult[Result]:
         """Execute all jobs."""
         result = self._result
         for ignored in plan.ignored:
             self.ignored(ignored)
         for rejected in plan.rejected:
             self.failed(rejected.source, None, rejected.error)
-        if processes > 1 and len(plan.jobs) > 1:
-            self._run_in_processes(plan.jobs, executor, processes)
+        if pool is not None or (processes > 1 and len(plan.jobs) > 1):
+            self._run_in_processes(plan.jobs, executor, processes, pool)
         else:
             for job in plan.jobs:
                 self._run_here(job, executor)
@@ -196,14 +224,19 @@ class _Batch(Generic[Result]):
         except Exception as error:
             self.failed(job.source, job.output, error)
 
-    def _run_in_processes(self, jobs: Sequence[Job], executor: _Executor[Result], processes: int) -> None:
+    def _run_in_processes(
+        self, jobs: Sequence[Job], executor: _Executor[Result], processes: int, pool: Pool | None
+    ) -> None:
         """Execute jobs in worker processes, and report their events in order."""
         from .parallel import ProcessError, ordered_results
 
         began = time.perf_counter()
         elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
         create = copy(executor).recorded  # the worker of this process cannot be pickled
-        with closing(ordered_results(create, elsewhere, processes)) as outcomes:
+        results = (
+            ordered_results(create, elsewhere, processes) if pool is None else pool.results(create, elsewhere)
+        )
+        with closing(results) as outcomes:
             for job in jobs:
                 if PIPE in (job.source, job.output):
                     self._run_here(job, executor)

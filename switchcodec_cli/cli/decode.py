@@ -12,7 +12,7 @@ from ..batch.run import RunOptions
 from ..errors import UsageError
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_size, format_speed
-from .jobs import check_plan, run_jobs
+from .jobs import check_plan, create_pool, run_jobs
 from .options import (
     Command,
     device_option,
@@ -26,6 +26,7 @@ from .options import (
     phase_iterations_option,
     preserve_time_option,
     quiet_option,
+    ray_option,
     selection_options,
     update_option,
     weights_option,
@@ -97,6 +98,7 @@ EXAMPLES = (
 @weights_option
 @device_option
 @jobs_option
+@ray_option
 @update_option
 @force_option
 @dry_run_option
@@ -121,6 +123,7 @@ def decode(
     weights: str | None,
     device: str,
     jobs: int,
+    ray_address: str | None,
     force: bool,
     update: bool,
     dry_run: bool,
@@ -195,6 +198,7 @@ def decode(
         progress,
         options=RunOptions(force, update, dry_run),
         processes=jobs,
+        pool=create_pool(ray_address, device),
     )
 
 

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from .encode_options import encode_options, encode_request
 from .errors import Invocation
 from .formatting import format_channel_coding, format_duration, format_pcm_ratio, format_size, format_speed
-from .jobs import check_plan, run_jobs
+from .jobs import check_plan, create_pool, run_jobs
 from .options import (
     Command,
     device_option,
@@ -25,6 +25,7 @@ from .options import (
     output_option,
     parse_selection,
     quiet_option,
+    ray_option,
     selection_options,
     update_option,
     weights_option,
@@ -61,6 +62,7 @@ EXAMPLES = (
 @weights_option
 @device_option
 @jobs_option
+@ray_option
 @update_option
 @force_option
 @dry_run_option
@@ -80,6 +82,7 @@ def encode(
     weights: str | None,
     device: str,
     jobs: int,
+    ray_address: str | None,
     force: bool,
     update: bool,
     dry_run: bool,
@@ -138,6 +141,7 @@ def encode(
         progress,
         options=RunOptions(force, update, dry_run, delete_input),
         processes=jobs,
+        pool=create_pool(ray_address, device),
         compare=None if comparison is None else comparison.difference,
     )
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..batch.plan import Plan
-from ..batch.run import BatchResult, Compare, RunOptions, Worker, run_plan
+from ..batch.run import BatchResult, Compare, Pool, RunOptions, Worker, run_plan
 from ..errors import UsageError
 from .errors import Interrupted
 from .formatting import format_duration, format_size, format_speed
@@ -41,6 +41,15 @@ def check_plan(plan: Plan, force: bool, as_json: bool) -> None:
     plan.check(force)
 
 
+def create_pool(address: str | None, device: str = "cpu") -> Pool | None:
+    """The Ray cluster at an address; None for no address. Raises SwcError."""
+    if address is None:
+        return None
+    from ..batch.ray_pool import RayPool
+
+    return RayPool(address, device)
+
+
 def run_jobs(
     plan: Plan,
     create_worker: Callable[[], Worker[Result]],
@@ -48,19 +57,20 @@ def run_jobs(
     *,
     options: RunOptions,
     processes: int,
+    pool: Pool | None = None,
     compare: Compare | None = None,
 ) -> int:
     """Execute a plan and return the exit code.
 
     Args:
-        plan, create_worker, progress, options, processes, compare: see `run_plan`.
+        plan, create_worker, progress, options, processes, pool, compare: see `run_plan`.
 
     Raises:
         Interrupted: by a signal; it says how far the plan was executed if it has several jobs.
     """
     with progress:
         try:
-            batch = run_plan(plan, create_worker, progress, options, compare, processes)
+            batch = run_plan(plan, create_worker, progress, options, compare, processes, pool)
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()
             if not plan.is_single:

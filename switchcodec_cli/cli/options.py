@@ -72,6 +72,13 @@ jobs_option = click.option(
     help="Number of files to process at the same time, each in a process of its own with one thread "
     "(about 500 MB).",
 )
+ray_option = click.option(
+    "--ray",
+    "ray_address",
+    metavar="auto|ADDRESS",
+    help="Process files on a Ray cluster, one at a time on each core or share of a GPU; auto is the cluster "
+    "that this machine belongs to (needs switchcodec-cli[ray]).",
+)
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..atomic_io import PIPE
 from ..batch.plan import STREAM_SUFFIXES, find_inputs
-from ..errors import BadInputError, one_line
+from ..batch.run import Pool
+from ..errors import BadInputError, SwcError, one_line
 from .errors import Invocation, describe, exit_code_of, exit_code_of_files
 from .formatting import format_duration, unlisted_text
-from .options import Command, json_option
+from .jobs import create_pool
+from .options import Command, json_option, ray_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -28,8 +32,11 @@ EXAMPLES = (
 )
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
+@ray_option
 @click.pass_obj
-def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def verify(
+    invocation: Invocation, /, files: tuple[str, ...], as_json: bool, quiet: bool, ray_address: str | None
+) -> int:
     """Check .swc files for damage. Weights are not needed.
 
     All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, a URL,
@@ -44,29 +51,49 @@ def verify(invocation: Invocation, /, files: tuple[str, ...], as_json: bool, qui
         progress.error(rejected.error, rejected.source)
         progress.record(_error_record(rejected.source, describe(rejected.error)))
         failures.append(exit_code_of(rejected.error))
-    for file in inputs.files:
-        code = _verify_file(file.path, progress, as_json, quiet)
+    paths = [file.path for file in inputs.files]
+    for path, outcome in zip(paths, _outcomes(paths, create_pool(ray_address)), strict=True):
+        code = _print_outcome(path, outcome, progress, as_json, quiet)
         if code:
             failures.append(code)
     return exit_code_of_files(failures, len(inputs.files) + len(inputs.rejected))
 
 
-def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> int:
-    """Check a file and print the result; returns the exit code for it."""
+def _outcomes(paths: Sequence[str], pool: Pool | None) -> Iterator[Report | Exception]:
+    """Check files, here or on a cluster; yields a report or an error for each."""
+    if pool is None or PIPE in paths:
+        return map(_verify_file, paths)
+    return pool.results(_get_verify_file, paths)
+
+
+def _get_verify_file() -> Callable[[str], Report | Exception]:
+    return _verify_file
+
+
+def _verify_file(path: str) -> Report | Exception:
+    """Check a file; returns an error if it cannot be read."""
     from ..batch.files import open_input
     from ..bitstream import verify as verify_stream
 
     try:
         with open_input(path) as file:
-            report = verify_stream(file)
-    except (BadInputError, OSError) as error:
-        progress.record(_error_record(path, progress.error(error, path)))
-        return exit_code_of(error)
-    progress.record(_record(path, report))
-    if not as_json and not (report.ok and quiet):
-        for line in _lines(path, report):
+            return verify_stream(file)
+    except (SwcError, OSError) as error:
+        return error
+
+
+def _print_outcome(
+    path: str, outcome: Report | Exception, progress: Progress, as_json: bool, quiet: bool
+) -> int:
+    """Print the result of a check; returns the exit code for it."""
+    if isinstance(outcome, Exception):
+        progress.record(_error_record(path, progress.error(outcome, path)))
+        return exit_code_of(outcome)
+    progress.record(_record(path, outcome))
+    if not as_json and not (outcome.ok and quiet):
+        for line in _lines(path, outcome):
             click.echo(one_line(line))
-    return 0 if report.ok else BadInputError.exit_code
+    return 0 if outcome.ok else BadInputError.exit_code
 
 
 def _seconds(report: Report) -> float | None:
