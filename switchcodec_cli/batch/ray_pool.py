@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ _TRIES = 4  # of a call whose actors die
 _STARTS = 3  # of actors in succession that fail before one was ever ready
 _PATIENCE_SECONDS = 300.0  # without an actor that is ready
 _STOP_SECONDS = 5.0
+_SIGNAL_SECONDS = 0.5  # while Ray waits, it does not react to signals
 _GPU_SHARE = 0.25
 _GPU_DEVICES = ("auto", "cuda")
 
@@ -89,7 +91,10 @@ def _connect(address: str) -> None:
             ray.init(address, log_to_driver=False, logging_level="ERROR")
     except ImportError:
         raise UsageError("--ray needs Ray: pip install 'switchcodec-cli[ray]'") from None
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except ConnectionError as error:
+        hint = "; start one with 'ray start --head', or use --ray local" if address == "auto" else ""
+        raise SwcError(f"there is no Ray cluster at {address}{hint}") from error
+    except (RuntimeError, ValueError) as error:
         detail = one_line(str(error).partition("\n")[0].rstrip("."))
         raise SwcError(f"cannot connect to a Ray cluster at {address} ({detail})") from error
     finally:
@@ -128,9 +133,8 @@ class _Actor:
         return result
 
     def stop(self) -> None:
-        """Remove partial output, and end the process in the middle of a call."""
+        """Remove partial output in the middle of a call, before the process is killed."""
         remove_temporaries()
-        os._exit(0)
 
 
 class _Run:
@@ -147,7 +151,7 @@ class _Run:
 
         self._ray, self._items = ray, items
         self._create = ray.put(pickle.dumps(create))
-        # Two threads, so that a call can be stopped.
+        # Two threads, so that `stop` is called during a call.
         self._class = ray.remote(_Actor).options(max_concurrency=2, **options)
         self._waiting = deque(range(len(items)))  # numbers of calls
         self._tries = [0] * len(items)
@@ -177,10 +181,15 @@ class _Run:
     def _next_events(self) -> list[ObjectRef[Any]]:
         """Wait for actors that have started, and for results."""
         references = [*self._calling, *self._starting]
-        ready, _ = self._ray.wait(references, timeout=_PATIENCE_SECONDS)
-        if not ready and not self._calling:
-            raise SwcError("the Ray cluster has had no free core for five minutes")
-        return list(ready)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while self._calling or time.monotonic() < until:
+            try:
+                ready, _ = self._ray.wait(references, timeout=_SIGNAL_SECONDS)
+            except SystemError as error:  # Ray puts it around exceptions of signal handlers
+                raise error.__cause__ or error from None
+            if ready:
+                return list(ready)
+        raise SwcError("the Ray cluster has had no free core for five minutes")
 
     def _take_actor(self, reference: ObjectRef[str]) -> None:
         """Give a call to an actor that has started."""

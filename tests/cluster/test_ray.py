@@ -4,6 +4,8 @@ import collections
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -123,6 +125,27 @@ def test_a_batch_of_a_data_set_is_encoded(cluster):
     encoder = EncodeBatch("samples", RATE, weights=str(WEIGHTS), device="cpu", effort=0)
     batch = encoder({"samples": samples})
     assert list(batch["stream"]) == [codec.encode(item, RATE, effort=0) for item in samples]
+
+
+def test_terminated_in_the_middle(cluster):
+    Path("in").mkdir()
+    for name in "ab":
+        soundfile.write(f"in/{name}.wav", 0.1 * np.random.default_rng(0).standard_normal(300 * RATE), RATE)
+    command = [sys.executable, "-m", "switchcodec_cli", "encode", "in", "-o", "out", "--effort", "3"]
+    command += ["--weights", str(WEIGHTS), "--ray", cluster.cluster.address]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    try:
+        for _ in range(600):
+            if Path("out").exists() and list(Path("out").iterdir()):
+                break
+            time.sleep(0.1)
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 143, errors
+    assert errors.decode().startswith("swc: terminated: ")
+    assert not list(Path("out").glob(".*"))
 
 
 def living_nodes(expected: int) -> bool:
