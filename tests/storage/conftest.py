@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from connections import GOLDEN, forget_connections
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "spectral.safetensors"
 RATE = 16000
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
@@ -125,13 +125,6 @@ def s3_environment(s3_server, monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     forget_connections()
-
-
-def forget_connections() -> None:
-    """Let fsspec read the environment again."""
-    import s3fs
-
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture

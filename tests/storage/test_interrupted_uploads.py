@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import GOLDEN
+from connections import GOLDEN, forget_connections
 
 from switchcodec_cli.storage import atomic_output
 
@@ -149,7 +149,6 @@ def test_an_exception_before_the_end_leaves_nothing(server, request):
 
 def test_a_failing_upload_in_parts_is_aborted(bucket, relay, monkeypatch):
     import s3fs
-    from conftest import forget_connections
 
     from switchcodec_cli.errors import SwcError
 

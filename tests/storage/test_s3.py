@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import forget_connections
+from connections import forget_connections
 
 NAMES = ("plain.wav", "with space.wav", "Übung.flac", "a#b.wav", "what?.wav", "100%.wav", "sub/deep [1].wav")
 
