@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from .atomic_io import same_file
 from .audio.samples import as_samples
 from .batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
 from .batch.encode_job import EncodeRequest, EncodeResult, FileEncoder
@@ -26,6 +25,7 @@ from .model.codec_model import CodecModel
 from .model.device import adapt_to_fork, choose_device
 from .model.weights import load_weights
 from .model.weights_registry import find_weights, find_weights_of
+from .storage import is_same_file
 
 
 class Codec:
@@ -206,8 +206,9 @@ class Codec:
         The output appears under its name when it is complete; after an error there is none.
 
         Args:
-            path: Audio file of any supported format, or "-" for standard input.
-            output: File to write, or "-" for standard output.
+            path: Audio file of any supported format, or a URL such as "s3://bucket/a.wav", or "-" for
+                standard input.
+            output: File or URL to write, or "-" for standard output.
             settings: The rate and the effort; 2.67 kbps by default.
             channels: "auto" keeps mono and stereo, "mono" and "stereo" mix the channels.
             tags: Stored in the stream, instead of tags of the same keys in the input.
@@ -247,8 +248,8 @@ class Codec:
         The output appears under its name when it is complete; after an error there is none.
 
         Args:
-            path: The `.swc` file, or "-" for standard input.
-            output: File to write, or "-" for standard output. Its suffix determines the format.
+            path: The `.swc` file, a URL, or "-" for standard input.
+            output: File or URL to write, or "-" for standard output. Its suffix determines the format.
             start, duration, conceal, phase_iterations: See `decoder`.
             format: A suffix such as "flac" that takes precedence over that of the output.
             subtype: Coding of samples, such as "PCM_24", "FLOAT" or "VORBIS"; by default that of the format.
@@ -386,6 +387,6 @@ class _NoProgress:
 
 def _job(path: str | os.PathLike[str], output: str | os.PathLike[str]) -> Job:
     """The conversion of one file. Raises UsageError if it would replace its input."""
-    if same_file(path, output):
+    if is_same_file(path, output):
         raise UsageError(f"{os.fspath(path)}: its output would replace it")
     return Job(os.fspath(path), os.fspath(output))

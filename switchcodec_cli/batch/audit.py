@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..audio import AudioReader
 from ..bitstream import StreamReader, verify
 from ..errors import SwcError
+from ..storage import canonical, storage_of
 from .encode_job import digest_text
-from .files import file_size, open_input
+from .files import open_input
 from .manifest import FAILED, Row, file_digest, read_manifest
 
 
@@ -69,22 +69,22 @@ class Audit:
                 yield finding
 
     def unlisted(self, paths: Sequence[str]) -> Iterator[Finding]:
-        """The files that are not outputs of any row."""
-        listed = {os.path.realpath(row.output) for row in self._rows.values() if row.output is not None}
+        """The files that are not outputs of any row. Raises UsageError."""
+        listed = {canonical(row.output) for row in self._rows.values() if row.output is not None}
         for path in paths:
-            if os.path.realpath(path) not in listed:
+            if canonical(path) not in listed:
                 yield Finding(path, "unlisted", "no manifest lists it")
 
 
 def _check(row: Row, full: bool) -> Finding | None:
-    """Compare an output with its row; None if they agree."""
+    """Compare an output with its row; None if they agree. Raises SwcError if its storage cannot be read."""
     if row.status == FAILED or row.output is None:
         return Finding(row.source, "failed", row.error or "no reason is given")
-    size = file_size(row.output)
-    if size is None:
+    status = storage_of(row.output).status(row.output)
+    if status is None or not status.is_regular:
         return Finding(row.output, "missing", f"made from {row.source}")
-    if size != row.output_bytes:
-        return Finding(row.output, "changed", f"it has {size} bytes instead of {row.output_bytes}")
+    if status.size not in (None, row.output_bytes):
+        return Finding(row.output, "changed", f"it has {status.size} bytes instead of {row.output_bytes}")
     try:
         found = _stream_values(row.output, full) if row.status == "encoded" else _audio_values(row.output)
     except SwcError as error:

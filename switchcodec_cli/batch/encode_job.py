@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +15,10 @@ from ..audio.wav import SampleFormat
 from ..bitstream import DigestKind, Header, SourceDigest, StreamReader
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
+from ..storage import is_file
 from .codec import JobCodec
 from .comparison import StreamComparison
-from .files import copy_time, create_output_folder, file_size, open_input, open_output
+from .files import check_times, copy_time, create_output_folder, file_size, open_input, open_output
 from .manifest import Outcome
 from .plan import Job
 from .run import Difference, FileProgress
@@ -54,7 +54,7 @@ class EncodeRequest:
     def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
         """The tags to store for an input."""
         given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
-        has_tags = self.copy_tags and self.raw is None and os.path.isfile(source)
+        has_tags = self.copy_tags and self.raw is None and is_file(source)
         return merge_tags(read_tags(source) if has_tags else [], given)
 
     def source_format(
@@ -151,10 +151,12 @@ class FileEncoder:
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:
         """Encode a file block by block. Raises SwcError."""
+        if self._request.preserve_time:
+            check_times(job)
         try:
             return self._encode(job, progress, trust_length=True)
         except _LengthDiffers:
-            if not os.path.isfile(job.source) or job.output == PIPE:
+            if not is_file(job.source) or job.output == PIPE:
                 raise SwcError(f"{job.source}: contains more audio than its header states") from None
             return self._encode(job, progress, trust_length=False)
 
@@ -204,7 +206,7 @@ class FileEncoder:
         """
         if reader.channels != 2:
             return reader.channels == 1
-        if not os.path.isfile(path):
+        if not is_file(path):
             return False
         with self._request.open_source(path) as ahead:
             return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())
@@ -214,7 +216,7 @@ class FileEncoder:
     ) -> RateAllocation | None:
         """Allocate an average rate over a whole file; None for other rates and for pipes."""
         settings = self._request.settings
-        if not self._codec.needs_first_pass(settings) or not os.path.isfile(job.source):
+        if not self._codec.needs_first_pass(settings) or not is_file(job.source):
             return None
         first_pass = self._codec.first_pass(source, settings)
         progress.start(f"first pass: {job.source}", seconds)

@@ -20,6 +20,7 @@ from .options import (
     manifest_option,
     parse_selection,
     quiet_option,
+    ray_option,
     selection_options,
     update_option,
     weights_option,
@@ -40,6 +41,7 @@ class BatchOptions:
     weights: str | None
     device: str
     jobs: int | None
+    ray_address: str | None
     manifest: str | None
     update: bool
     force: bool
@@ -74,6 +76,7 @@ _OPTIONS = (
     weights_option,
     device_option,
     jobs_option,
+    ray_option,
     manifest_option,
     update_option,
     force_option,

@@ -67,6 +67,8 @@ def encode(
     pattern, or - for standard input. By default, outputs are written beside their inputs. The last argument
     is the output if it ends in .swc or is a folder.
 
+    IN and OUT may be URLs that begin with s3://, gs://, az:// or sftp://, and IN https://.
+
     Formats such as M4A, MP4, WMA and AAC are decoded by ffmpeg, which must be installed.
 
     If several inputs are given, errors are reported and the remaining files are encoded. Running the command

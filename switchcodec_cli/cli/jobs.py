@@ -12,7 +12,7 @@ from ..atomic_io import PIPE
 from ..batch.manifest import ManifestWriter, Outcome
 from ..batch.plan import Job, Plan
 from ..batch.processes import Cost, default_processes, may_use_gpu, usable_cores
-from ..batch.run import BatchResult, Compare, Worker, run_plan
+from ..batch.run import BatchResult, Compare, Pool, Worker, run_plan
 from ..errors import UsageError
 from .batch_options import BatchOptions
 from .errors import Interrupted, Invocation
@@ -52,6 +52,22 @@ def damage_warnings(
     if truncated is not None:
         warnings.append(f"{name}: {truncated}; everything before was {verb}")
     return warnings
+
+
+def create_pool(address: str | None, device: str = "cpu", actors: int | None = None) -> Pool | None:
+    """The Ray cluster at an address; None for no address.
+
+    Args:
+        address, device, actors: see `RayPool`.
+
+    Raises:
+        SwcError: there is no such cluster, or Ray is not installed.
+    """
+    if address is None:
+        return None
+    from ..batch.ray_pool import RayPool
+
+    return RayPool(address, device, actors)
 
 
 @dataclass
@@ -131,15 +147,17 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
     )
     with progress, _open_manifest(task, batch) as manifest:
         try:
+            pool = create_pool(batch.ray_address, batch.device, batch.jobs)
             result = run_plan(
                 plan,
                 task.create_worker,
                 progress,
                 batch.run_options(task.delete_input),
                 task.compare,
-                batch.jobs or _default_processes(plan, task),
+                1 if pool is not None else batch.jobs or _default_processes(plan, task),
                 task.codec.preload,
                 manifest,
+                pool,
             )
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()

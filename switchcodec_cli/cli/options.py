@@ -98,6 +98,13 @@ manifest_option = click.option(
     "a former run, recordings whose row and output are unchanged are skipped without reading them, and "
     "others are processed. With --shard, {shard} in the name is replaced by I.",
 )
+ray_option = click.option(
+    "--ray",
+    "ray_address",
+    metavar="auto|ADDRESS",
+    help="Process files on a Ray cluster, one at a time on each core or share of a GPU; auto is the cluster "
+    "that this machine belongs to (needs switchcodec-cli[ray]).",
+)
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."
 )
