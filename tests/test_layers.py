@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"config_fields", "atomic_io"},
     {"audio", "bitstream"},
-    {"model"},
+    {"model", "tokens"},
     {"perceptual"},
     {"encoder", "decoder"},
     {"batch"},
@@ -26,7 +26,7 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVELS)
-TORCH_FREE = ("errors", "config_fields", "atomic_io", "audio", "bitstream")
+TORCH_FREE = ("errors", "config_fields", "atomic_io", "audio", "bitstream", "tokens")
 
 
 def component(path: Path) -> str:

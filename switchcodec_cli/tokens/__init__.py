@@ -1,0 +1,19 @@
+"""Tokens: all that a stream says, as arrays; their flattening for language models, and files of them.
+
+This package needs numpy and `bitstream`; Parquet files also need pyarrow. It does not import torch.
+"""
+
+from .arrays import FILL, KINDS
+from .flattening import Vocabulary, from_delay_pattern, from_sequence, to_delay_pattern, to_sequence
+from .tokens import Tokens
+
+__all__ = [
+    "FILL",
+    "KINDS",
+    "Tokens",
+    "Vocabulary",
+    "from_delay_pattern",
+    "from_sequence",
+    "to_delay_pattern",
+    "to_sequence",
+]
