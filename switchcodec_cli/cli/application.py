@@ -18,6 +18,7 @@ from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Invocation
 from .evaluate import evaluate
 from .info import info
 from .options import debug_option, version_option
+from .tokens import tokens
 from .train import train
 from .verify import verify
 from .weights import weights
@@ -117,7 +118,7 @@ def cli(context: click.Context, /) -> int:
     return 0
 
 
-for command in (encode, decode, info, verify, weights, evaluate, train, completion):
+for command in (encode, decode, info, verify, tokens, weights, evaluate, train, completion):
     cli.add_command(command)
 
 

@@ -112,7 +112,7 @@ def encode(
     selection = parse_selection(
         inputs=inputs, relative_to=relative_to, exclude=exclude, files_from=files_from, null=null
     )
-    plan = plan_jobs(inputs, output, _conversion(request), selection)
+    plan = plan_jobs(inputs, output, audio_conversion(request), selection)
     if delete_input and any(PIPE in (job.source, job.output) for job in plan.jobs):
         raise UsageError("--delete-input needs files, not standard input or standard output")
     comparison = None
@@ -156,7 +156,7 @@ class _CreateEncoder:
         return FileEncoder(Codec.load(self.weights, self.device), self.request, self.force)
 
 
-def _conversion(request: EncodeRequest) -> Conversion:
+def audio_conversion(request: EncodeRequest) -> Conversion:
     """Which files are encoded."""
     from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
 

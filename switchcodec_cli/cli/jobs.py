@@ -1,4 +1,4 @@
-"""What the commands `encode` and `decode` share."""
+"""What the commands `encode`, `decode` and `tokens` share."""
 
 from __future__ import annotations
 
@@ -88,5 +88,7 @@ def _summary(batch: BatchResult[Result], verb: str) -> str:
         before = format_size(sum(result.input_bytes or 0 for result in batch.results))
         after = format_size(sum(result.output_bytes or 0 for result in batch.results))
         speed = format_speed(seconds, batch.elapsed)
-        text += f": {format_duration(seconds)} of audio, {before} -> {after}, {speed}"
+        is_known = all(None not in (result.input_bytes, result.output_bytes) for result in batch.results)
+        sizes = f"{before} -> {after}, " if is_known else ""
+        text += f": {format_duration(seconds)} of audio, {sizes}{speed}"
     return text

@@ -5,6 +5,7 @@ This package needs numpy and `bitstream`; Parquet files also need pyarrow. It do
 
 from .arrays import FILL, KINDS
 from .flattening import Vocabulary, from_delay_pattern, from_sequence, to_delay_pattern, to_sequence
+from .record import from_record, to_record
 from .tokens import Tokens
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "Tokens",
     "Vocabulary",
     "from_delay_pattern",
+    "from_record",
     "from_sequence",
     "to_delay_pattern",
+    "to_record",
     "to_sequence",
 ]
