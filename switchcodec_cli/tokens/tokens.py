@@ -157,7 +157,7 @@ class Tokens:
             )
         k = int(counts[0]) if len(counts) else self.header.experts_total or 0
         rows = np.zeros((len(coded), 1 + k), np.int64)  # in silent windows, any row holds FILL
-        rows[coded, 1:] = 1 + np.nonzero(self.masks[coded, 0])[1].reshape(-1, k)
+        rows[coded, 1:] = 1 + np.nonzero(self.masks[coded, 0])[1].reshape(coded.sum(), k)
         chosen = np.take_along_axis(self.indices[:, 0], rows[:, :, None, None], 1)  # (W, 1 + k, S, F)
         joined = chosen.transpose(1, 2, 0, 3).reshape((1 + k) * self.codebooks, -1)
         return np.ascontiguousarray(joined[:, : self.frames])

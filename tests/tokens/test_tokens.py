@@ -68,15 +68,16 @@ def test_a_stream_can_be_bytes_a_path_a_file_or_a_pipe(tmp_path: Path) -> None:
     assert Tokens.from_stream(Pipe(data)) == expected
 
 
-def test_mono_view() -> None:
-    header = make_header(LARGE, experts_total=3, original_rate=44100)
+@pytest.mark.parametrize("experts", [0, 3, 8])
+def test_mono_view(experts: int) -> None:
+    header = make_header(LARGE, experts_total=experts, original_rate=44100)
     data, windows = make_stream(44100 * 4, header, seed=1, derived=0.5)
     tokens = Tokens.from_stream(data)
     assert BlockKind.SILENT in {window.blocks[0].kind for window in windows}
     pieces = [
-        window.blocks[0].indices.reshape(4, -1)
+        window.blocks[0].indices.reshape(1 + experts, -1)
         if window.blocks[0].kind is BlockKind.CODED
-        else np.full((4, window.frames), FILL)
+        else np.full((1 + experts, window.frames), FILL)
         for window in windows
     ]
     assert (tokens.mono == np.concatenate(pieces, 1)).all()
