@@ -33,6 +33,7 @@ from switchcodec_cli.tokens import FILL, Vocabulary, from_record, from_sequence
 SEGMENT = 128  # frames of a training item
 BATCH = 24
 EVALUATE_EVERY = 50  # steps
+RATE = 3e-3  # of learning, at the start
 PROMPT_SECONDS = 3.0
 
 
@@ -66,11 +67,9 @@ class TokenModel(nn.Module):
         self.biases = nn.Parameter(torch.zeros(codebooks, size))
 
     def embed(self, indices: Tensor) -> Tensor:
-        """Codewords of indices, side by side. # (B, T, S) -> (B, T, S * D)"""
-        return torch.cat(
-            [book[indices[..., number]] for number, book in enumerate(self.codewords)][: indices.shape[-1]],
-            -1,
-        )
+        """Codewords of the first n indices of frames, side by side. # (B, T, n) -> (B, T, n * D)"""
+        count = indices.shape[-1]
+        return torch.cat([self.codewords[number][indices[..., number]] for number in range(count)], -1)
 
     def logits(self, state: Tensor, known: Tensor) -> Tensor:
         """Scores of the next index of a frame.
@@ -157,8 +156,7 @@ def bits_of_frequencies(training: Tensor, frames: Tensor, size: int) -> float:
 
 def train(model: TokenModel, voice: Voice, minutes: float, steps: int) -> TokenModel:
     """Train for a time or a number of steps; returns the model that was best for the validation part."""
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=0.05)
     segment = min(SEGMENT, len(voice.training) - 1)
     best, best_bits, began = copy.deepcopy(model), float("inf"), time.monotonic()
     for step in range(1, steps + 1):
@@ -170,8 +168,10 @@ def train(model: TokenModel, voice: Voice, minutes: float, steps: int) -> TokenM
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
-        is_over = step == steps or time.monotonic() - began > 60 * minutes
+        progress = max(step / steps, (time.monotonic() - began) / (60 * minutes))
+        is_over = progress >= 1
+        for group in optimizer.param_groups:  # down to a twentieth, along a cosine
+            group["lr"] = RATE * (0.525 + 0.475 * np.cos(np.pi * min(progress, 1.0)))
         if step % EVALUATE_EVERY == 0 or is_over:
             bits = bits_per_token(model, voice.validation)
             if bits < best_bits:
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="audio file to write")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the continuation")
     parser.add_argument("--minutes", type=float, default=8.0, help="limit of the training time")
-    parser.add_argument("--steps", type=int, default=1200, help="limit of the training steps")
+    parser.add_argument("--steps", type=int, default=600, help="limit of the training steps")
     parser.add_argument("--width", type=int, default=160, help="of the recurrent layer")
     parser.add_argument("--temperature", type=float, default=0.9, help="of sampling")
     parser.add_argument("--seed", type=int, default=0)

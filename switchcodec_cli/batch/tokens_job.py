@@ -55,9 +55,11 @@ def is_stream(path: str) -> bool:
     if path == PIPE:
         file = standard_input()
         return isinstance(file, io.BufferedReader) and file.peek(len(MAGIC))[: len(MAGIC)] == MAGIC
+    if not os.path.isfile(path):  # a named pipe can be read only once
+        return False
     try:
         with open_input(path) as file:
-            return os.path.isfile(path) and file.read(len(MAGIC)) == MAGIC
+            return file.read(len(MAGIC)) == MAGIC
     except SwcError:  # reported when it is read
         return False
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..batch.plan import (
     DATASET_SUFFIXES,
@@ -19,10 +20,10 @@ from ..batch.plan import (
     Selection,
     plan_jobs,
 )
-from ..batch.run import RunOptions
+from ..batch.run import RunOptions, Worker
 from ..errors import UsageError
 from .encode import audio_conversion
-from .encode_options import encode_options, encode_request
+from .encode_options import ENCODE_OPTION_NAMES, encode_options, encode_request
 from .errors import Invocation
 from .formatting import format_duration, format_size
 from .jobs import check_plan, run_jobs
@@ -129,6 +130,14 @@ def tokens(
     if update and is_dataset:
         raise UsageError("--update is not for data sets; use --force to write one again")
     plan = _plan(inputs, output, to_swc, is_dataset, request, selection)
+    create: Callable[[], Worker[TokensResult]]
+    if to_swc:
+        _refuse_encode_options("with --to-swc nothing is encoded")
+        create = _CreateStreamMaker(force)
+    else:
+        create = _create_tokenizer(plan, weights, device, request, force)
+        if plan.jobs and not create.needs_weights:
+            _refuse_encode_options("all inputs are .swc files, which are not encoded again")
     progress = _Progress(
         "converting",
         len(plan.jobs),
@@ -142,7 +151,7 @@ def tokens(
     run = partial(
         run_jobs,
         plan,
-        _CreateStreamMaker(force) if to_swc else _create_tokenizer(plan, weights, device, request, force),
+        create,
         progress,
         options=RunOptions(force, update, dry_run),
         processes=jobs,
@@ -176,10 +185,8 @@ def _write_dataset(
         code = run()
     if writer.files:
         size = format_size(sum(os.path.getsize(path) for path in writer.files))
-        plural = "s" if len(writer.files) > 1 else ""
-        progress.message(
-            f"{output}: {writer.recordings} recordings in {len(writer.files)} file{plural}, {size}"
-        )
+        counts = f"{_count(writer.recordings, 'recording')} in {_count(len(writer.files), 'file')}"
+        progress.message(f"{output}: {counts}, {size}")
     return code
 
 
@@ -206,6 +213,15 @@ def _plan(
     for rejected in plan.rejected if plan.is_single else ():
         raise rejected.error
     return plan
+
+
+def _refuse_encode_options(reason: str) -> None:
+    """Raise UsageError if an option of the encoder was given, which would have no effect."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name in ENCODE_OPTION_NAMES - {"preserve_time"}:
+            raise UsageError(f"{parameter.opts[0]} has no effect: {reason}")
 
 
 def _create_tokenizer(
@@ -250,6 +266,10 @@ class _CreateStreamMaker:
         from ..batch.tokens_job import StreamMaker
 
         return StreamMaker(self.force)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _report(result: TokensResult) -> JobReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ FILL = -1
 KINDS = tuple(BlockKind)
 """The kinds of blocks; `kinds` arrays hold positions in this tuple: coded, silent, copy, intensity."""
 
+MAX_INDICES = 1 << 30
+"""Size of the largest array of indices, 4 GB: almost 400 hours with the default weights."""
+
 CODED, INTENSITY = KINDS.index(BlockKind.CODED), KINDS.index(BlockKind.INTENSITY)
 
 
@@ -43,9 +47,15 @@ class BlockArrays:
 
     @classmethod
     def unsent(cls, parameters: StreamParameters, signals: int, windows: int) -> BlockArrays:
-        """Arrays of silent blocks."""
+        """Arrays of silent blocks.
+
+        Raises:
+            BadInputError: they would be too large.
+        """
         quantizers, codebooks = 1 + parameters.experts, parameters.codebooks_per_quantizer
         shape = (windows, signals, quantizers, codebooks, parameters.frames_per_window)
+        if prod(shape) > MAX_INDICES:
+            raise BadInputError(f"{windows} windows have too many indices for one array (more than 2^30)")
         return cls(
             np.full((windows, signals), KINDS.index(BlockKind.SILENT), np.uint8),
             np.zeros((windows, signals, parameters.experts), bool),

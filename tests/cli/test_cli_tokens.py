@@ -211,7 +211,9 @@ def test_usage_errors(swc, archive):
     assert "--output" in swc("tokens", "archive", code=2).err
     assert "such as .npz" in swc("tokens", "archive/a.b.swc", "-o", "x", code=2).err
     assert "no folder" in swc("tokens", "archive", "-o", "none/x.tar", code=1).err
+    assert "--kbps has no effect" in swc("tokens", "archive", "-o", "x.tar", "--kbps", "8", code=2).err
     swc("tokens", "archive", "-o", "all.tar")
+    assert "--effort has no" in swc("tokens", "--to-swc", "all.tar", "-o", "x/", "--effort", "2", code=2).err
     assert "output folder" in swc("tokens", "--to-swc", "all.tar", "-o", "x.swc", code=2).err
 
 
