@@ -267,13 +267,11 @@ def main() -> None:
     sampled = model.sample(prompt, round(options.seconds * like.frame_rate), options.temperature)
     continued, rate = codec.detokenize(tokens_of(torch.cat([prompt, sampled]), like))
     original, _ = codec.detokenize(tokens_of(voice.held_out, like))
-    start = round(len(prompt) / like.frame_rate * rate)
+    heard = len(prompt) / like.frame_rate  # seconds
     print(f"held-out part: {statistics(original, rate)}")
-    print(f"continuation:  {statistics(continued[start:], rate)}")
+    print(f"continuation:  {statistics(continued[round(heard * rate) :], rate)}")
     soundfile.write(options.output, continued, rate)
-    print(
-        f"{options.output}: {PROMPT_SECONDS:g} s of the held-out part and {options.seconds:g} s that follow"
-    )
+    print(f"{options.output}: {heard:.1f} s of the held-out part and {options.seconds:g} s that follow")
 
 
 if __name__ == "__main__":

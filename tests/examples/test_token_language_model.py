@@ -38,13 +38,13 @@ def test_token_language_model(tmp_path: Path) -> None:
     write_voice(tmp_path / "voice.wav")
     words = ["tokens", "voice.wav", "-o", "voice.parquet", "--experts", "0", "--effort", "0"]
     run(tmp_path, "-m", "switchcodec_cli", *words, "--weights", WEIGHTS)
-    words = ["--steps", "100", "--width", "32", "--seconds", "2", "--weights", WEIGHTS]
+    words = ["--steps", "120", "--width", "32", "--seconds", "2", "--weights", WEIGHTS]
     out = run(tmp_path, ROOT / "examples" / "token_language_model.py", "voice.parquet", "out.wav", *words)
     bits, frequencies = re.search(
         r"held-out bits per token: ([\d.]+); by frequencies alone ([\d.]+)", out
     ).groups()
-    assert float(bits) < 0.9 * float(frequencies), out
+    assert float(bits) < 0.9 * float(frequencies), out[-1500:]
     pitch = re.search(r"held-out part: .* pitch (\d+) Hz", out).group(1)
     assert 90 < int(pitch) < 400 and "continuation:  level" in out
     info = soundfile.info(tmp_path / "out.wav")
-    assert info.samplerate == RATE and 4.5 < info.duration < 5.1
+    assert info.samplerate == RATE and info.duration == pytest.approx(4.0, abs=0.1)
