@@ -230,6 +230,14 @@ def test_streams_need_neither_weights_nor_torch(archive):
     assert tree("back") == sorted(archive)
 
 
+def test_parquet_without_pyarrow(swc, archive, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert "switchcodec-cli[tokens]" in swc("tokens", "archive", "-o", "all.parquet", code=2).err
+    assert not Path("all.parquet").exists()
+    swc("tokens", "archive", "-o", "all.tar")
+
+
 def test_pipes(process, stream):
     tokens = process("tokens", "-", "-o", "-", stdin=subprocess.PIPE)
     data, errors = tokens.communicate(stream)
