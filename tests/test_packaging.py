@@ -13,7 +13,7 @@ NOT_TESTED_WITH_THE_OLDEST = {
     "torch",  # see tests/run_oldest.sh
     "switchcodec-cli",
     "tomli",  # on Python 3.10 only
-    "pesq", "pystoi", "visqol-python", # optional, and not in the subset
+    "pesq", "pystoi", "visqol-python",  # optional, and not in the subset
     "pyarrow", "datasets", "duckdb", "pandas", "webdataset",  # the same
     "codespell", "mypy", "ruff", "pytest-cov",  # not used by the tests
 }  # fmt: skip
