@@ -16,7 +16,7 @@ LAYERS = (
     {"config_fields", "atomic_io"},
     {"audio", "bitstream"},
     {"model"},
-    {"perceptual"},
+    {"perceptual", "tokens"},
     {"encoder", "decoder"},
     {"batch"},
     {"api"},
@@ -26,7 +26,7 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVELS)
-TORCH_FREE = ("errors", "config_fields", "atomic_io", "audio", "bitstream")
+TORCH_FREE = ("errors", "config_fields", "atomic_io", "audio", "bitstream", "tokens")
 
 
 def component(path: Path) -> str:

@@ -76,7 +76,12 @@ def swc(weights):
 
     def run(*arguments, code: int | None = 0, input: bytes | None = None, own_weights: bool = True):
         words = [str(argument) for argument in arguments]
-        if own_weights and words and words[0] in ("encode", "decode", "eval") and "--weights" not in words:
+        if (
+            own_weights
+            and words
+            and words[0] in ("encode", "decode", "eval", "tokens")
+            and "--weights" not in words
+        ):
             words += ["--weights", str(weights)]
         result = runner.invoke(cli, words, input=input)
         lines = result.stdout_bytes.decode(errors="replace").splitlines()
