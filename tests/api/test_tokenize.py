@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import soundfile
 import tiny_codecs
 import torch
+from random_models import Sizes, random_tensors
 
 from switchcodec_cli import Codec, Tokens, UsageError, WeightsError
+from switchcodec_cli.training.refiner import with_refiner
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 LENGTHS = (0.02, 0.7, 2.3, 0.5, 0.0, 1.4, 0.7)  # in seconds
@@ -102,3 +105,44 @@ def test_batches_with_the_default_weights() -> None:
         np.testing.assert_allclose(
             quantization_errors(codec, one, z), quantization_errors(codec, other, z), rtol=1e-5
         )
+
+
+@pytest.fixture(scope="module")
+def modelled() -> Codec:
+    """The codec with the spectral backbone and an index model of random integers."""
+    codec = tiny_codecs.codec("spectral")
+    model = copy.deepcopy(codec.model)
+    quantizer = model.config.quantizer
+    sizes = Sizes(quantizer.experts, quantizer.codebooks, quantizer.codebook_size, 4)
+    model.index_tensors = random_tensors(sizes, 0)
+    return Codec(model, bytes(range(16)))
+
+
+@pytest.mark.parametrize("rate", [{}, {"experts": 2}, {"quality": 4.0}, {"kbps": 6.0, "cbr": True}])
+def test_tokens_of_entropy_coded_streams(modelled: Codec, rate: dict) -> None:
+    audio = recordings(22050)[2]
+    data = modelled.encode(audio, 22050, effort=0, **rate)
+    tokens = modelled.tokenize(audio, 22050, effort=0, **rate)
+    assert tokens.header.entropy_coded != rate.get("cbr", False)
+    assert tokens.to_stream(modelled.model.index_model) == data
+    decoded, _ = modelled.detokenize(tokens)
+    assert (decoded == modelled.decode(data)[0]).all()
+    (together,) = modelled.tokenize_batch([audio], 22050, effort=0, **rate)
+    assert together.header == tokens.header
+    assert (together.indices != tokens.indices).sum() <= 1e-3 * tokens.indices.size
+
+
+def test_batches_with_a_refiner() -> None:
+    torch.manual_seed(0)
+    model = with_refiner(tiny_codecs.codec("spectral").model, 2)
+    torch.nn.init.normal_(model.backbone.refiner.head.weight, std=0.1)
+    codec = Codec(model, bytes(16))
+    items = recordings(22050, (0.02, 2.3, 0.5, 0.5, 0.0, 9.0))
+    with torch.inference_mode():
+        together = codec.tokenize_batch(items, 22050, effort=0, experts=2)
+    for item, tokens in zip(items, together, strict=True):
+        alone = codec.tokenize(item, 22050, effort=0, experts=2)
+        assert (tokens.masks == alone.masks).all()
+        assert (tokens.indices != alone.indices).sum() <= 1e-3 * tokens.indices.size
+    unrefined = tiny_codecs.codec("spectral").tokenize(items[1], 22050, effort=0, experts=2)
+    assert (unrefined.indices != together[1].indices).mean() > 0.01  # the refiner has an effect

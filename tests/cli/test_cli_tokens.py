@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from switchcodec_cli import Tokens
+from switchcodec_cli.bitstream import StreamReader
 from switchcodec_cli.tokens import from_record
 from switchcodec_cli.tokens.dataset import DatasetWriter, open_dataset
 
@@ -84,6 +85,94 @@ def test_npz_file_holds_plain_arrays(swc, stream):
         assert arrays["tags"].tolist() == [["title", "A test"]]
         assert arrays["frame_rate"] == tokens.frame_rate
         assert from_record(arrays) == tokens
+
+
+@pytest.fixture
+def modelled(swc, files, modelled_weights):
+    """A folder of entropy-coded streams, and their bytes."""
+    for name, channels in (("a", 1), ("sub/b", 2)):
+        files.write(f"audio/{name}.wav", 1.4, channels)
+    swc("encode", "audio", "-o", "streams", "--effort", "0", "--weights", modelled_weights)
+    streams = {name: Path("streams", name).read_bytes() for name in tree("streams")}
+    assert all(StreamReader(io.BytesIO(data)).header.entropy_coded for data in streams.values())
+    return streams
+
+
+@pytest.mark.parametrize("output", ["all.parquet", "all.tar", "npz/"])
+def test_entropy_coded_streams_come_back(swc, modelled, modelled_weights, output):
+    words = ("--weights", modelled_weights, "--jobs", "1")
+    swc("tokens", "streams", "-o", output, *words)
+    swc("tokens", "--to-swc", output.rstrip("/"), "-o", "back/", *words)
+    assert {name: Path("back", name).read_bytes() for name in tree("back")} == modelled
+    again = swc("tokens", "--to-swc", output.rstrip("/"), "-o", "back/", *words).err
+    assert "back/a.swc: up to date" in again and "back/sub/b.swc: up to date" in again
+
+
+def test_entropy_coded_tokens_of_audio_in_processes(swc, modelled, modelled_weights):
+    words = ("--weights", modelled_weights, "--jobs", "2")
+    swc("tokens", "audio", "-o", "npz/", "--effort", "0", *words)
+    swc("tokens", "--to-swc", "npz", "-o", "same/", *words)
+    assert {name: Path("same", name).read_bytes() for name in tree("same")} == modelled
+    assert "2 up to date" in swc("tokens", "audio", "-o", "npz/", "--effort", "0", *words).err
+
+
+def test_missing_index_models_are_errors(swc, modelled, weights, modelled_weights):
+    error = swc("tokens", "streams/a.swc", "-o", "a.npz", code=4).err
+    assert error.count("\n") == 1 and "index model" in error and str(weights) in error
+    error = swc("tokens", "streams/a.swc", "-o", "a.npz", own_weights=False, code=4).err
+    assert "index model" in error and "give others by name or path" in error
+    assert not Path("a.npz").exists()
+    swc("tokens", "streams/a.swc", "-o", "a.npz", "--weights", modelled_weights)
+    assert "index model" in swc("tokens", "--to-swc", "a.npz", "-o", "a.swc", code=4).err
+    assert not Path("a.swc").exists()
+
+
+def test_packaged_index_models_need_no_torch(modelled, modelled_weights):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from switchcodec_cli import Tokens\n"
+        "from switchcodec_cli.model import weights_registry\n"
+        f"weights_registry.weights_folder = lambda: Path({str(modelled_weights.parent)!r})\n"
+        "tokens = Tokens.from_stream('streams/sub/b.swc')\n"
+        "assert tokens.to_stream() == Path('streams/sub/b.swc').read_bytes()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def test_processes_share_the_recordings(swc, archive):
+    for number in range(3):
+        words = ("archive", "-o", "part-{shard}.tar", "--shard", f"{number}/3")
+        swc("tokens", *words)
+    parts = [open_dataset(path).paths for path in sorted(Path().glob("part-*.tar"))]
+    assert sorted(path for part in parts for path in part) == sorted(archive) and len(parts) > 1
+    swc("tokens", "archive", "-o", "all.parquet")
+    for number in range(3):
+        swc("tokens", "--to-swc", "all.parquet", "-o", f"back{number}/", "--shard", f"{number}/3")
+    back = [tree(f"back{number}") if Path(f"back{number}").exists() else [] for number in range(3)]
+    assert sorted(path for part in back for path in part) == sorted(archive) and max(map(len, back)) < 3
+    words = ("archive", "-o", "all.tar", "--shard", "0/3")
+    assert "data set must contain {shard}" in swc("tokens", *words, code=2).err
+
+
+def test_manifests(swc, archive):
+    words = ("tokens", "archive", "-o", "npz/", "--manifest", "m.jsonl")
+    swc(*words)
+    rows = {row["output"]: row for row in map(json.loads, Path("m.jsonl").read_text().splitlines())}
+    assert {row["status"] for row in rows.values()} == {"tokens"} and len(rows) == 3
+    row = rows["npz/a.b.npz"]
+    assert row["samples"] == Tokens.from_stream(archive["a.b.swc"]).samples
+    assert row["output_bytes"] == Path("npz/a.b.npz").stat().st_size
+    assert "3 up to date" in swc(*words).err
+    assert swc("verify", "--manifest", "m.jsonl", "--full").out == "3 recordings, 0 findings\n"
+    swc("tokens", "--to-swc", "npz", "-o", "back/", "--manifest", "back.jsonl")
+    assert swc("verify", "back", "--manifest", "back.jsonl").out == "3 recordings, 0 findings\n"
+    Path("npz/a.b.npz").write_bytes(Path("npz/sub/c.npz").read_bytes())
+    assert "1 findings" in swc("verify", "--manifest", "m.jsonl", code=1).out
+    assert "not for data sets" in swc("tokens", "archive", "-o", "a.tar", *words[-2:], code=2).err
+    swc("tokens", "archive", "-o", "all.tar")
+    words = ("--to-swc", "all.tar", "-o", "x/", "--manifest", "x.jsonl")
+    assert "a file for each recording" in swc("tokens", *words, code=2).err
 
 
 def expected_rows(archive):

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from bitstream.streams import LARGE, Pipe, make_header, make_stream
 from hypothesis import given, settings
+from random_models import Sizes, random_tensors
 from random_tokens import streams
 
-from switchcodec_cli import BadInputError, UsageError
+from switchcodec_cli import BadInputError, UsageError, WeightsError
 from switchcodec_cli.bitstream import BlockKind, ChannelCoding, RateMode
-from switchcodec_cli.tokens import FILL, KINDS, Tokens
+from switchcodec_cli.bitstream.index_model import IndexModel
+from switchcodec_cli.tokens import FILL, KINDS, Tokens, from_record, to_record
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "version_1_1").glob("*.swc"))
 
@@ -134,6 +136,25 @@ def test_contradictory_arrays_are_errors() -> None:
     constant = replace(header, rate_mode=RateMode.CONSTANT, experts_total=1)
     with pytest.raises(UsageError, match="breaks the constant rate of 1 expert"):
         replace(tokens, header=constant)
+
+
+def test_index_models_of_other_weights_are_errors() -> None:
+    data, _ = make_stream(190)
+    tokens = Tokens.from_stream(data)
+    modelled = replace(tokens, header=replace(tokens.header, entropy_coded=True))
+    parameters = tokens.header.parameters
+    sizes = Sizes(parameters.experts, parameters.codebooks_per_quantizer, parameters.codebook_size, 4)
+    index_model = IndexModel(random_tensors(sizes, 0))
+    stream = modelled.to_stream(index_model)
+    assert Tokens.from_stream(stream, index_model) == modelled
+    assert Tokens.from_stream(stream, lambda _: index_model) == modelled
+    with pytest.raises(WeightsError, match="index model of an entropy-coded stream is missing"):
+        Tokens.from_stream(stream)
+    other = IndexModel(random_tensors(replace(sizes, experts=sizes.experts + 1), 0))
+    for convert in (lambda: modelled.to_stream(other), lambda: Tokens.from_stream(stream, other)):
+        with pytest.raises(WeightsError, match="of other weights"):
+            convert()
+    assert from_record(to_record(modelled, "a.swc")).to_stream(index_model) == stream
 
 
 def test_tokens_need_no_torch() -> None:
