@@ -36,7 +36,12 @@ _OPTIONS = (
         is_flag=True,
         help="Constant bit rate with --kbps or --experts: windows of one size, with plain indices.",
     ),
-    click.option("--abr", type=float, metavar="X", hidden=True, help="The same as --kbps without --cbr."),
+    click.option(
+        "--abr",
+        type=float,
+        metavar="X",
+        help="The same as --kbps without --cbr, also with weights that have no index model.",
+    ),
     click.option(
         "--vbr",
         type=float,

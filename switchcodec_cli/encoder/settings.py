@@ -33,14 +33,22 @@ class EffortPreset:
     quantized_steps: int = 0  # of latent refinement at quantized latents, each followed by quantization
     step_size: float = 0.0  # of refinement, relative to the root mean square of the shared codewords
     candidate_masks: int = 0  # masks compared by decoding, besides the router's
+    tries_first_experts: bool = False  # take the first experts where they leave a smaller quantization error
 
 
 # Steps at quantized latents gain more than initial ones, but need a few of these to start from.
 EFFORT_PRESETS = (
-    EffortPreset(beam_width=4),
-    EffortPreset(beam_width=8),
-    EffortPreset(beam_width=8, initial_steps=3, quantized_steps=3, step_size=0.045),
-    EffortPreset(beam_width=8, initial_steps=6, quantized_steps=8, step_size=0.03, candidate_masks=6),
+    EffortPreset(beam_width=4, tries_first_experts=True),
+    EffortPreset(beam_width=8, tries_first_experts=True),
+    EffortPreset(beam_width=8, initial_steps=3, quantized_steps=3, step_size=0.045, tries_first_experts=True),
+    EffortPreset(
+        beam_width=8,
+        initial_steps=6,
+        quantized_steps=8,
+        step_size=0.03,
+        candidate_masks=6,
+        tries_first_experts=True,
+    ),
 )
 EFFORTS = tuple(range(len(EFFORT_PRESETS)))
 DEFAULT_EFFORT = 2
@@ -150,7 +158,8 @@ class EncoderSettings:
             return replace(self, kbps=None, average_kbps=DEFAULT_KBPS if self.kbps is None else self.kbps)
         if self.max_kbps is not None and self.constant:
             raise UsageError(
-                "a maximum rate goes with an average rate or a quality; a constant rate is a maximum itself"
+                "a constant rate is a maximum itself; a maximum rate goes with an average rate or a quality "
+                "(--abr or --vbr)"
             )
         return self
 

@@ -139,13 +139,21 @@ class ChunkSearch:
         return pieces
 
     def _routed_masks(self, chunk: SearchInput) -> Tensor:
-        """The router's masks. # (signals, W, Nr) bool"""
+        """The router's masks, or where these are better the first experts. # (signals, W, Nr) bool"""
         counts = torch.from_numpy(np.maximum(chunk.counts, 0)).to(chunk.z.device)
         masks = []
         for span, windows in self._windows(chunk.z):
-            routed = self._quantizer.route(windows.flatten(0, 1), counts[:, span].flatten())
+            blocks, numbers = windows.flatten(0, 1), counts[:, span].flatten()
+            routed = self._quantizer.route(blocks, numbers)
+            if self._preset.tries_first_experts:
+                routed = self._better_masks(blocks, routed, _first_experts(routed, numbers))
             masks.append(routed.unflatten(0, (len(counts), -1)))
         return torch.cat(masks, 1)
+
+    def _better_masks(self, z: Tensor, masks: Tensor, others: Tensor) -> Tensor:
+        """For each window of z (B, F, D), the mask of two that leaves the smaller quantization error."""
+        errors = [(self._quantizer.encode(z, each)[1] - z).square().sum((1, 2)) for each in (masks, others)]
+        return torch.where((errors[1] < errors[0])[:, None], others, masks)
 
     def _least_error_masks(self, chunk: SearchInput, z: Tensor, routed: Tensor) -> list[Tensor]:
         """The masks of least quantization error of latents z; where there are fewer, the router's."""
@@ -197,3 +205,8 @@ class ChunkSearch:
             span = slice(window * self._size, (window + 1) * self._size)
             latents[signal, span] = other.latents[signal, span]
         return QuantizedChunk(masks, indices, latents, tried[-1].target)
+
+
+def _first_experts(masks: Tensor, counts: Tensor) -> Tensor:
+    """Masks like `masks` (B, Nr) of the first `counts` (B,) experts."""
+    return torch.arange(masks.shape[1], device=masks.device) < counts[:, None]
