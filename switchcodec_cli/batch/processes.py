@@ -63,7 +63,7 @@ ENCODING_COSTS = (
 )
 """By effort."""
 DECODING_COST = Cost(0.005, 0.0175, 0.5)
-TOKENS_COST = Cost(0.005, 0.002, 0.0)
+TOKENS_COST = Cost(0.005, 0.003, 0.0)
 """Of streams, most of it for modelled indices."""
 
 
