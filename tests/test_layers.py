@@ -17,7 +17,7 @@ LAYERS = (
     {"storage"},
     {"audio", "bitstream"},
     {"model"},
-    {"perceptual"},
+    {"perceptual", "tokens"},
     {"encoder", "decoder"},
     {"batch"},
     {"api"},
@@ -27,7 +27,7 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVELS)
-TORCH_FREE = ("errors", "config_fields", "atomic_io", "storage", "audio", "bitstream")
+TORCH_FREE = ("errors", "config_fields", "atomic_io", "storage", "audio", "bitstream", "tokens")
 
 
 def component(path: Path) -> str:

@@ -16,6 +16,7 @@ NOT_TESTED_WITH_THE_OLDEST = {
     "pesq", "pystoi", "visqol-python",  # optional, and not in the subset
     "speechmos", "librosa", "onnxruntime", "requests", "pocketsphinx", "sounddevice",  # likewise
     "aiohttp", "fsspec", "paramiko", "s3fs", "moto", "ray",  # likewise
+    "datasets", "duckdb", "pandas", "webdataset",  # likewise
     "codespell", "mypy", "ruff", "pytest-cov",  # not used by the tests
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from ..audio import AudioReader
 from ..bitstream import StreamReader, verify
 from ..errors import SwcError
 from ..storage import canonical, storage_of
+from ..tokens.npz import read_npz
 from .encode_job import digest_text
 from .files import open_input
 from .manifest import FAILED, Row, file_digest, read_manifest
@@ -86,7 +87,7 @@ def _check(row: Row, full: bool) -> Finding | None:
     if status.size not in (None, row.output_bytes):
         return Finding(row.output, "changed", f"it has {status.size} bytes instead of {row.output_bytes}")
     try:
-        found = _stream_values(row.output, full) if row.status == "encoded" else _audio_values(row.output)
+        found = _found_values(row.output, row.status, full)
     except SwcError as error:
         return Finding(row.output, "damaged", str(error))
     for name, value in found.items():
@@ -96,6 +97,13 @@ def _check(row: Row, full: bool) -> Finding | None:
     if full and file_digest(row.output) != row.output_digest:
         return Finding(row.output, "changed", "its digest is another one")
     return None
+
+
+def _found_values(path: str, status: str, full: bool) -> dict[str, object]:
+    """What an output says of itself, by fields of `Row`. Raises BadInputError if it is damaged."""
+    if status == "encoded":
+        return _stream_values(path, full)
+    return _tokens_values(path) if status == "tokens" else _audio_values(path)
 
 
 def _stream_values(path: str, full: bool) -> dict[str, object]:
@@ -117,6 +125,19 @@ def _stream_values(path: str, full: bool) -> dict[str, object]:
             "samples": trailer.total_samples,
             "source_digest": digest_text(trailer.source),
         }
+
+
+def _tokens_values(path: str) -> dict[str, object]:
+    """What a .npz file of tokens says, by fields of `Row`. Raises BadInputError if it is damaged."""
+    with open_input(path) as file:
+        _, tokens = read_npz(file)
+    return {
+        "fingerprint": tokens.fingerprint.hex(),
+        "sample_rate": tokens.sample_rate,
+        "channels": tokens.channels,
+        "samples": tokens.samples,
+        "source_digest": digest_text(tokens.source),
+    }
 
 
 def _audio_values(path: str) -> dict[str, object]:

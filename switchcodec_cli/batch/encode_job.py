@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..atomic_io import PIPE
 from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
@@ -127,6 +130,10 @@ class EncodeResult:
         )
 
 
+_OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens what a stream is written to."""
+
+
 class _LengthDiffers(Exception):
     """The input contains more samples than its header states."""
 
@@ -153,24 +160,54 @@ class FileEncoder:
         """Encode a file block by block. Raises SwcError."""
         if self._request.preserve_time:
             check_times(job)
-        try:
-            return self._encode(job, progress, trust_length=True)
-        except _LengthDiffers:
-            if not is_file(job.source) or job.output == PIPE:
-                raise SwcError(f"{job.source}: contains more audio than its header states") from None
-            return self._encode(job, progress, trust_length=False)
+        result = self._encode_twice(job, progress, partial(self._open_output, job), job.output != PIPE)
+        if self._request.preserve_time:
+            copy_time(job)
+        return result
 
-    def _encode(self, job: Job, progress: FileProgress, trust_length: bool) -> EncodeResult:
+    def encoded(self, job: Job, progress: FileProgress) -> bytes:
+        """The stream that `run` would write, which is not written. Raises SwcError."""
+        streams: list[bytes] = []
+
+        @contextmanager
+        def memory() -> Iterator[BinaryIO]:
+            file = io.BytesIO()
+            yield file
+            streams.append(file.getvalue())
+
+        self._encode_twice(job, progress, memory, True)
+        return streams[-1]
+
+    @contextmanager
+    def _open_output(self, job: Job) -> Iterator[BinaryIO]:
+        """Open the output of a job."""
+        create_output_folder(job)
+        with open_output(job.output, self._force or job.overwrite) as file:
+            yield file
+
+    def _encode_twice(
+        self, job: Job, progress: FileProgress, open_stream: _OpenStream, can_repeat: bool
+    ) -> EncodeResult:
+        """Encode a file, and if it does not have the length that it states, again where that is possible."""
+        try:
+            return self._encode(job, progress, open_stream, trust_length=True)
+        except _LengthDiffers:
+            if not is_file(job.source) or not can_repeat:
+                raise SwcError(f"{job.source}: contains more audio than its header states") from None
+            return self._encode(job, progress, open_stream, trust_length=False)
+
+    def _encode(
+        self, job: Job, progress: FileProgress, open_stream: _OpenStream, trust_length: bool
+    ) -> EncodeResult:
         """Encode a file; `trust_length` writes the length that it states into the header of the stream."""
         began = time.perf_counter()
         with self._request.open_source(job.source) as reader:
             source = self._source(job, reader, reader.frames if trust_length else None)
             digest = SampleDigest()
             seconds = None if reader.frames is None else reader.frames / reader.sample_rate
-            create_output_folder(job)
             allocation = self._first_pass(job, source, progress, seconds)
             progress.start(reader.name, seconds)
-            with open_output(job.output, self._force or job.overwrite) as file:
+            with open_stream() as file:
                 encoder = self._codec.encoder(file, source, self._request.settings, allocation)
                 for block in reader.blocks():
                     if reader.is_lossless:
@@ -180,8 +217,6 @@ class FileEncoder:
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
                 trailer = encoder.close(_source_digest(reader, digest))
-        if self._request.preserve_time:
-            copy_time(job)
         writer = encoder.writer
         return EncodeResult(
             job,
@@ -229,6 +264,10 @@ class FileEncoder:
     def difference(self, job: Job) -> Difference | None:
         """How an existing stream differs from what `run` would write, see `Worker`. Raises SwcError."""
         return self._comparison.difference(job)
+
+    def difference_of(self, job: Job, stream: BinaryIO) -> Difference | None:
+        """How a stream differs from what `encoded` would return. Raises SwcError."""
+        return self._comparison.difference_of(job, stream)
 
 
 def _source_digest(reader: AudioReader, samples: SampleDigest) -> SourceDigest | None:

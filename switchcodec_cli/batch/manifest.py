@@ -20,12 +20,11 @@ from ..errors import BadInputError, SwcError, UsageError, one_line, system_messa
 from ..storage import is_remote, storage_of
 from .files import file_size, open_input
 from .plan import Job
-from .shard import Shard
+from .shard import Shard, path_of_shard
 
 if TYPE_CHECKING:
     import pyarrow
 
-SHARD_FIELD = "{shard}"  # in the name of a manifest, replaced by the number of the shard
 FAILED = "failed"  # status of a recording that could not be processed
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 20
@@ -41,7 +40,7 @@ class Row:
     """Path as it was given or found."""
     output: str | None
     status: str
-    """"encoded", "decoded" or "failed"."""
+    """"encoded", "decoded", "tokens" or "failed"."""
     error: str | None = None
     """Message of the error if it failed."""
     source_bytes: int | None = None
@@ -116,14 +115,7 @@ def manifest_path(pattern: str, shard: Shard | None) -> str:
     _format(pattern)
     if is_remote(pattern):
         raise UsageError(f"{pattern}: manifests are written to local files only")
-    if shard is None:
-        return pattern
-    if SHARD_FIELD not in pattern:
-        raise UsageError(
-            f"{pattern}: with --shard, the name of the manifest must contain {SHARD_FIELD}, "
-            "which is replaced by the number of the shard"
-        )
-    return pattern.replace(SHARD_FIELD, str(shard.number))
+    return path_of_shard(pattern, shard, "manifest")
 
 
 def read_manifest(path: str) -> list[Row]:

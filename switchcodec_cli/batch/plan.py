@@ -13,6 +13,10 @@ from ..storage import any_file_exists, canonical, is_file, is_folder, is_remote,
 from .shard import Shard
 
 STREAM_SUFFIXES = frozenset({".swc"})
+NPZ_SUFFIXES = frozenset({".npz"})
+DATASET_SUFFIXES = frozenset({".parquet", ".tar"})
+TOKENS_SUFFIXES = NPZ_SUFFIXES | DATASET_SUFFIXES
+_KINDS_OF_FILES = {STREAM_SUFFIXES: ".swc files", TOKENS_SUFFIXES: "files of tokens"}  # in messages
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ class _Search:
                     self.found.append(IgnoredInput(path, self._ignored_suffixes[suffix]))
         self.found += [RejectedInput(folder, error) for error in errors]
         if is_empty and not errors:
-            kind = ".swc files" if self._suffixes == STREAM_SUFFIXES else "audio files"
+            kind = _KINDS_OF_FILES.get(self._suffixes, "audio files")
             self.found.append(RejectedInput(folder, BadInputError(f"{folder}: no {kind} in this folder")))
 
     def _add_regular(self, path: str, root: str) -> None:
@@ -343,32 +347,30 @@ def plan_jobs(
     inputs = find_inputs(
         arguments, conversion.input_suffixes, selection.exclude, conversion.ignored_suffixes, listed
     )
-    is_single = selection.listed is None and _is_single(arguments)
-    plan = Plan(rejected=inputs.rejected, ignored=inputs.ignored, is_single=is_single)
+    single = selection.listed is None and is_single(arguments)
+    plan = Plan(rejected=inputs.rejected, ignored=inputs.ignored, is_single=single)
     if any(file.path == PIPE for file in inputs.files):
         if not plan.is_single:
             raise UsageError("standard input cannot be one of several inputs")
         output = PIPE if output is None else output
     if base is None:
-        folder = _output_folder(output, plan.is_single, conversion.output_suffixes)
+        folder = _output_folder(output, plan.is_single, conversion)
     else:
         folder = _relative_output_folder(base, output)
-    plan.resumes = not is_single or folder is not None
+    plan.resumes = not single or folder is not None
 
     sources = {canonical(file.path) for file in inputs.files if file.path != PIPE}
     owners: dict[str, str] = {}  # the input of every output
-    for (
-        file
-    ) in inputs.files:  # those of other shards, too, since their outputs may collide with those of this one
+    for file in inputs.files:  # of other shards too, since their outputs may collide with those of this one
         relative = file
         try:
             if base is not None:
-                relative = InputFile(file.path, _path_below(base, file.path))
+                relative = InputFile(file.path, path_below(base, file.path))
             job = _job(relative, output, folder, conversion.output_suffix)
             is_duplicate = _is_duplicate(job, owners, sources)
             rejected = None
         except _Rejection as rejection:
-            rejected = RejectedInput(file.path, rejection.error)
+            rejected = RejectedInput(file.path, rejection)
         if selection.shard is not None and not selection.shard.contains(relative.relative_path):
             continue
         if rejected is not None:
@@ -378,12 +380,8 @@ def plan_jobs(
     return plan
 
 
-class _Rejection(Exception):
+class _Rejection(UsageError):
     """An input that cannot be processed, unlike the others."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.error = UsageError(message)
 
 
 def _is_duplicate(job: Job, owners: dict[str, str], sources: set[str]) -> bool:
@@ -420,8 +418,8 @@ def _relative_output_folder(base: str, output: str | None) -> str:
     return output
 
 
-def _path_below(base: str, path: str) -> str:
-    """Path relative to a folder. Raises _Rejection if it is outside."""
+def path_below(base: str, path: str) -> str:
+    """Path relative to a folder. Raises UsageError if it is outside."""
     if path == PIPE:
         raise UsageError("standard input has no path for --relative-to")
     if is_remote(path) or is_remote(base):
@@ -443,8 +441,8 @@ def _is_outside(relative: str) -> bool:
     return relative == os.pardir or relative.startswith(os.pardir + os.sep)
 
 
-def _is_single(arguments: Sequence[str]) -> bool:
-    """Whether the arguments are one file, not a folder or a pattern."""
+def is_single(arguments: Sequence[str]) -> bool:
+    """Whether arguments are one file, not a folder or a pattern."""
     if len(arguments) != 1:
         return False
     return arguments[0] == PIPE or not (is_folder(arguments[0]) or _is_pattern(arguments[0]))
@@ -469,21 +467,20 @@ def _is_inside(relative_path: str) -> bool:
     return not {"", ".", ".."}.intersection(relative_path.split("/")) and "\0" not in relative_path
 
 
-def _output_folder(output: str | None, is_single: bool, suffixes: frozenset[str]) -> str | None:
+def _output_folder(output: str | None, is_single: bool, conversion: Conversion) -> str | None:
     """The output if it is a folder; None if there is no output or it is a file."""
     if output is None:
         return None
     if (output != PIPE and is_folder(output)) or output.endswith(("/", os.sep)):
         return output
     exists = output == PIPE or storage_of(output).exists(output)
-    is_file = exists or _suffix(output) in suffixes
+    is_file = exists or _suffix(output) in conversion.output_suffixes
     if not is_single and is_file:
         hint = "" if exists else f"; for a folder of this name write {output}/"
         raise UsageError(f"several inputs need an output folder, but {output} is a file{hint}")
     if is_single and not is_file:
-        example = ".swc" if suffixes == STREAM_SUFFIXES else ".wav"
         raise UsageError(
-            f"{output}: the suffix of an output file, such as {example}, is missing; "
+            f"{output}: the suffix of an output file, such as {conversion.output_suffix}, is missing; "
             f"for a folder write {output}/"
         )
     return None if is_file else output

@@ -19,6 +19,7 @@ from .evaluate import evaluate
 from .info import info
 from .options import debug_option, version_option
 from .play import play
+from .tokens import tokens
 from .train import train
 from .transcode import transcode
 from .verify import verify
@@ -119,7 +120,7 @@ def cli(context: click.Context, /) -> int:
     return 0
 
 
-for command in (encode, decode, transcode, play, info, verify, weights, evaluate, train, completion):
+for command in (encode, decode, transcode, tokens, play, info, verify, weights, evaluate, train, completion):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..atomic_io import PIPE
 from ..batch.plan import STREAM_SUFFIXES, find_inputs
 from ..errors import BadInputError, SwcError, UsageError, one_line
 from .errors import Invocation, exit_code_of, exit_code_of_files
@@ -24,12 +25,14 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from ..bitstream import Summary
+    from ..bitstream.index_costs import IndexCosts
 
 EXAMPLES = (
     ("swc info talk.swc", "Shows header, tags, bit budget and use of the experts."),
     ("swc info talk.swc --windows", "Also lists all windows."),
     ("swc info archive/ --json | jq -r '[.file, .kbps] | @tsv'", "Lists the rate of each file in a folder."),
     ("swc info talk.swc --plot routing.png", "Plots the routing."),
+    ("swc info talk.swc --codebooks", "Shows the cost of an index, codebook by codebook."),
 )
 
 
@@ -39,6 +42,11 @@ EXAMPLES = (
 )
 @json_option
 @click.option("--windows", is_flag=True, help="List the time, size and coding of every window.")
+@click.option(
+    "--codebooks",
+    is_flag=True,
+    help="Show what an index of each codebook costs with the index model, which the packaged weights hold.",
+)
 @click.option(
     "--plot",
     metavar="PNG|SVG|PDF",
@@ -53,6 +61,7 @@ def info(
     files: tuple[str, ...],
     as_json: bool,
     windows: bool,
+    codebooks: bool,
     plot: str | None,
     force: bool,
 ) -> int:
@@ -78,14 +87,17 @@ def info(
     for number, file in enumerate(inputs.files):
         try:
             summary = inspect_file(file.path)
+            costs = _index_costs(file.path) if codebooks else None
         except (SwcError, OSError) as error:
             progress.error(error, file.path)
             failures.append(exit_code_of(error))
             continue
         if as_json:
-            progress.record(summary_record(summary, file.path, windows))
+            record = summary_record(summary, file.path, windows)
+            progress.record(record if costs is None else record | {"codebook_bits": costs.mean})
         else:
-            click.echo("\n" * bool(number) + "\n".join(summary_lines(summary, file.path, windows)))
+            lines = [*summary_lines(summary, file.path, windows), *_cost_lines(costs)]
+            click.echo("\n" * bool(number) + "\n".join(lines))
         if summary.problems:
             failures.append(BadInputError.exit_code)
         if plot is not None:
@@ -102,6 +114,29 @@ def inspect_file(path: str) -> Summary:
 
     with open_input(path) as file:
         return inspect(file)
+
+
+def _index_costs(path: str) -> IndexCosts:
+    """What the indices of a file cost. Raises SwcError."""
+    from ..batch.files import open_input
+    from ..bitstream.index_costs import index_costs
+    from ..model.packaged_index_model import index_model_of
+
+    if path == PIPE:
+        raise UsageError("--codebooks reads a file twice; standard input can be read once")
+    with open_input(path) as file:
+        return index_costs(file, index_model_of)
+
+
+def _cost_lines(costs: IndexCosts | None) -> Iterator[str]:
+    if costs is None:
+        return
+    for number, row in enumerate(costs.mean):
+        name = f"expert {number - 1}" if number else "shared quantizer"
+        texts = ["not used" if bits is None else f"{bits:.2f}" for bits in row]
+        yield f"  {name:<17}{', '.join(dict.fromkeys(texts))}" + (
+            "" if "not used" in texts else " bits per index"
+        )
 
 
 def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]:

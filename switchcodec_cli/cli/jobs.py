@@ -1,4 +1,4 @@
-"""What the commands `encode`, `decode` and `play` share."""
+"""What the commands `encode`, `decode`, `tokens` and `play` share."""
 
 from __future__ import annotations
 
@@ -125,6 +125,10 @@ class Task(Generic[Result]):
     """See `run_plan`."""
     delete_input: bool = False
     """See `RunOptions`."""
+    loads_codec: bool = True
+    """Whether the workers load the codec."""
+    receive: Callable[[Result], None] | None = None
+    """Takes each result in this process, in the order of the plan."""
 
 
 def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: Invocation) -> int:
@@ -144,6 +148,7 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
         debug=invocation.debug,
         dry_run=batch.dry_run,
         verb=task.verb,
+        receive=task.receive,
     )
     with progress, _open_manifest(task, batch) as manifest:
         try:
@@ -155,7 +160,7 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
                 batch.run_options(task.delete_input),
                 task.compare,
                 1 if pool is not None else batch.jobs or _default_processes(plan, task),
-                task.codec.preload,
+                task.codec.preload if task.loads_codec else None,
                 manifest,
                 pool,
             )
@@ -181,7 +186,7 @@ def _open_manifest(task: Task[Result], batch: BatchOptions) -> ManifestWriter | 
 
 
 def _default_processes(plan: Plan, task: Task[Result]) -> int:
-    if may_use_gpu(task.codec.device):
+    if task.loads_codec and may_use_gpu(task.codec.device):
         return 1
     return default_processes(plan.jobs, task.cost, usable_cores())
 
@@ -212,5 +217,7 @@ def _summary(batch: BatchResult[Result], verb: str) -> str:
         before = format_size(sum(result.input_bytes or 0 for result in batch.results))
         after = format_size(sum(result.output_bytes or 0 for result in batch.results))
         speed = format_speed(seconds, batch.elapsed)
-        text += f": {format_duration(seconds)} of audio, {before} -> {after}, {speed}"
+        is_known = all(None not in (result.input_bytes, result.output_bytes) for result in batch.results)
+        sizes = f"{before} -> {after}, " if is_known else ""
+        text += f": {format_duration(seconds)} of audio, {sizes}{speed}"
     return text

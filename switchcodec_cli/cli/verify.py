@@ -40,7 +40,7 @@ EXAMPLES = (
     "manifests",
     multiple=True,
     metavar="FILE|GLOB",
-    help="Compare outputs with this manifest of encode or decode instead; can be repeated.",
+    help="Compare outputs with this manifest of encode, decode or tokens instead; can be repeated.",
 )
 @click.option(
     "--full", is_flag=True, help="With --manifest, read outputs as a whole, not only headers and trailers."

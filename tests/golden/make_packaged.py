@@ -1,6 +1,6 @@
 """Writes the stored streams of the packaged weights in `packaged/`.
 
-python tests/golden/make_packaged.py NAME     (once for new weights, with --modelled if they have an index model)
+python tests/golden/make_packaged.py NAME     (once, for new weights)
 
 Streams of released weights are never made again: they must decode for ever.
 """
