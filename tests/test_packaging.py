@@ -13,7 +13,8 @@ NOT_TESTED_WITH_THE_OLDEST = {
     "torch",  # see tests/run_oldest.sh
     "switchcodec-cli",
     "tomli",  # on Python 3.10 only
-    "pesq", "pystoi", "visqol-python",  # optional, and not in the subset
+    "pesq", "pystoi", "visqol-python", "jinja2", "scipy",  # optional, and not in the subset
+    "playwright",  # for the tests of the report, which are not in the subset
     "codespell", "mypy", "ruff", "pytest-cov",  # not used by the tests
 }  # fmt: skip
 

@@ -114,6 +114,7 @@ class ItemView {
     this.item = item;
     this.versions = versionsOf(item);
     this.region = null;
+    delete this.view.dataset.complete;
     this.player.pause();
     find("#item-title").textContent = `${item.name} (${item.kind}, ${item.seconds.toFixed(1)} s)`;
     this.showButtons();
@@ -191,7 +192,7 @@ class ItemView {
   }
 
   showRouting() {
-    const routed = this.item.versions.filter(({ routing }) => routing?.masks.some((masks) => masks.length));
+    const routed = this.item.versions.filter(({ routing }) => routing?.masks.flat().some((mask) => mask > 0));
     find("#routing").replaceChildren(...(routed.length ? [element("h3", {}, "Routing: which experts, when")] : []),
       ...routed.map((version) => this.routingFigure(version)));
   }

@@ -7,8 +7,14 @@ const DYNAMIC_RANGE = 90; // dB below the highest level of the original
 const DIFFERENCE_RANGE = 30; // dB to either side
 const FREQUENCY_LABELS = [250, 1000, 2000, 4000, 8000, 16000]; // Hz
 
-/** Fourier transform in place, radix 2. The lengths are powers of two. */
-function fourierTransform(real, imaginary) {
+/** One turn of the unit circle in so many steps. */
+function unitCircle(steps) {
+  const angles = Float64Array.from({ length: steps }, (_, step) => (2 * Math.PI * step) / steps);
+  return { cosine: angles.map(Math.cos), sine: angles.map(Math.sin) };
+}
+
+/** Fourier transform in place, radix 2. The lengths are powers of two, as that of the circle. */
+function fourierTransform(real, imaginary, circle) {
   const size = real.length;
   for (let index = 1, reversed = 0; index < size; index++) {
     let bit = size >> 1;
@@ -21,8 +27,9 @@ function fourierTransform(real, imaginary) {
   }
   for (let span = 1; span < size; span <<= 1) {
     for (let offset = 0; offset < span; offset++) {
-      const cosine = Math.cos((-Math.PI * offset) / span);
-      const sine = Math.sin((-Math.PI * offset) / span);
+      const step = (offset * size) / (2 * span);
+      const cosine = circle.cosine[step];
+      const sine = -circle.sine[step];
       for (let first = offset; first < size; first += 2 * span) {
         const second = first + span;
         const x = real[second] * cosine - imaginary[second] * sine;
@@ -57,7 +64,8 @@ function spectrogram(buffer, seconds) {
   const samples = monoSamples(buffer);
   const { sampleRate } = buffer;
   const size = sampleRate > 50000 ? 2 * WINDOW_SAMPLES : WINDOW_SAMPLES;
-  const window = Float32Array.from({ length: size }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / size));
+  const circle = unitCircle(size);
+  const window = Float32Array.from({ length: size }, (_, n) => 0.5 - 0.5 * circle.cosine[n]);
   const edges = Array.from({ length: PICTURE_ROWS + 1 }, (_, row) =>
     (frequencyAt(1 - row / PICTURE_ROWS, sampleRate) * size) / sampleRate);
   const levels = new Float32Array(PICTURE_COLUMNS * PICTURE_ROWS);
@@ -67,7 +75,7 @@ function spectrogram(buffer, seconds) {
     const start = Math.round(((column + 0.5) / PICTURE_COLUMNS) * seconds * sampleRate - size / 2);
     for (let n = 0; n < size; n++) real[n] = (samples[start + n] ?? 0) * window[n];
     imaginary.fill(0);
-    fourierTransform(real, imaginary);
+    fourierTransform(real, imaginary, circle);
     for (let row = 0; row < PICTURE_ROWS; row++) {
       const low = Math.floor(edges[row + 1]);
       const high = Math.max(low + 1, Math.floor(edges[row]));
