@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the picture of the page, screenshot.png; needs Chromium and the Python packages playwright and pillow."""
+"""Make the picture of the page, screenshot.png. Needs Chromium and the packages playwright and pillow."""
 
 from __future__ import annotations
 

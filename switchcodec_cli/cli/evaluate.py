@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -264,9 +265,10 @@ def _write_page(result: RateQuality, store: AudioStore, page: PageOptions, progr
 
 
 def _row_text(row: Row) -> str:
-    curve = f"{row.curve}, {row.setting}: " if row.curve else ""
+    curve = f"{', '.join(filter(None, [row.curve, row.setting]))}: " if row.curve else ""
     scores = " ".join(f"{name} {value:.3f}" for name, value in row.scores.items())
-    return f"{row.file}: {curve}{row.kbps:.3f} kbps, {scores}"
+    rate = f"{row.kbps:.3f} kbps" if math.isfinite(row.kbps) else "rate unknown"
+    return f"{row.file}: {curve}{rate}, {scores}"
 
 
 def _print_result(result: RateQuality, as_json: bool) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import math
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
-from ..atomic_io import atomic_path
+from ..atomic_io import atomic_path, write_error
 from ..bitstream import BlockKind, inspect
-from ..errors import SwcError, UsageError
+from ..errors import UsageError
 from ..evaluation.metrics import METRICS
 from ..evaluation.statistics import CurvePoint, bjontegaard_rate_difference
 from .figure_file import import_matplotlib
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "listening_page"
 SCRIPTS = ("statistics.js", "playback.js", "spectrogram.js", "items.js", "listening_tests.js", "page.js")
 LARGE_PAGE = 50_000_000  # bytes, of which some browsers need many times as much memory
+_CLIP_FILE = re.compile(r"\d+-\d+\.js")
 _NO_REQUESTS = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 _AUDIO_BESIDE_IT = _NO_REQUESTS.replace("script-src", "script-src 'self' file:")
 
@@ -76,10 +79,12 @@ def check_page(options: PageOptions) -> None:
     """
     if Path(options.path).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{options.path}: a report is written as .html")
-    written = [Path(options.path), *([options.assets_folder] if options.assets else [])]
-    for path in written:
+    folder = options.assets_folder
+    for path in (Path(options.path), *([folder] if options.assets else [])):
         if path.exists() and not options.force:
             raise UsageError(f"{path}: exists already (use --force to overwrite it)")
+    if options.assets and folder.exists() and not _holds_only_clips(folder):
+        raise UsageError(f"{folder}: is not a folder of a report, and is not overwritten")
     import_matplotlib()
     _template()
 
@@ -140,10 +145,14 @@ def _report_progress(clips: Iterator[Clip], on_progress: Callable[[float], None]
             on_progress(clip.seconds)
 
 
+def _holds_only_clips(folder: Path) -> bool:
+    return folder.is_dir() and all(_CLIP_FILE.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _write_assets(clips: Iterator[Clip], options: PageOptions) -> None:
     """Write a folder with a script per clip; it appears when it is complete."""
     folder = options.assets_folder
-    temporary = folder.with_name(f".{folder.name}.part")
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         temporary.mkdir()
         for clip in clips:
@@ -153,7 +162,7 @@ def _write_assets(clips: Iterator[Clip], options: PageOptions) -> None:
             shutil.rmtree(folder)
         os.replace(temporary, folder)
     except OSError as error:
-        raise SwcError(f"{folder}: cannot write: {error.strerror}") from None
+        raise write_error(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

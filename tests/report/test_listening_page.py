@@ -295,6 +295,9 @@ def test_existing_pages_are_kept(report, tmp_path, monkeypatch):
     (tmp_path / "new_audio").mkdir()
     with pytest.raises(UsageError, match="new_audio: exists already"):
         check_page(PageOptions(str(tmp_path / "new.html"), assets=True))
+    (tmp_path / "new_audio" / "mine.txt").touch()
+    with pytest.raises(UsageError, match="not a folder of a report"):
+        check_page(PageOptions(str(tmp_path / "new.html"), assets=True, force=True))
     with pytest.raises(UsageError, match=r"\.html"):
         check_page(PageOptions(str(tmp_path / "new.pdf")))
     monkeypatch.setitem(sys.modules, "jinja2", None)
