@@ -70,8 +70,6 @@ def parse_folders(_: click.Context, __: click.Parameter, values: tuple[str, ...]
         name, _at, rate = label.partition("@")
         if not name or not folder:
             raise click.BadParameter(f"{value!r} is not NAME=DIR or NAME@KBPS=DIR")
-        if not Path(folder).is_dir():
-            raise click.BadParameter(f"{folder}: no such folder")
         folders.append(DecodedFolder(name, Path(folder), parse_rates(rate)[0] if rate else None))
     labels = [(folder.name, folder.kbps) for folder in folders]
     if len(set(labels)) < len(labels):
@@ -177,6 +175,9 @@ def evaluate(
         from ..report.figure_file import check_figure_path
 
         check_figure_path(plot, force)
+    for decoded in also:
+        if not decoded.folder.is_dir():
+            raise UsageError(f"{decoded.folder}: no such folder")
     page = _page_options(html, assets, force)
     other_points = points_of_other_codecs([name for name in codecs.split(",") if name])
     excluded = {"pesq": no_pesq, "stoi": no_stoi, "visqol": no_visqol}
