@@ -50,7 +50,7 @@ class Session:
     @property
     def conditions(self) -> tuple[str, ...]:
         """What was compared, in a fixed order."""
-        return tuple(sorted(name for name, _ in self.trials[0].ratings)) or self.pair
+        return tuple(sorted(dict(self.trials[0].ratings) or self.pair))
 
 
 @dataclass(frozen=True)

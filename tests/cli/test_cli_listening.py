@@ -30,7 +30,8 @@ def page_data(path):
 
 
 @has_report
-def test_page_with_folders_decoded_elsewhere(swc, recordings):
+def test_page_with_folders_decoded_elsewhere(swc, recordings, monkeypatch):
+    monkeypatch.setattr("switchcodec_cli.report.listening_page.LARGE_PAGE", 100_000)
     options = (
         "--kbps",
         "0.89,2.67",
@@ -42,7 +43,7 @@ def test_page_with_folders_decoded_elsewhere(swc, recordings):
         "set=set",
     )
     result = swc("eval", "set", *options, *QUICK)
-    assert "page.html: " in result.err
+    assert "page.html: is large for a browser; --assets puts the audio" in result.err
     (item,) = page_data("page.html")["items"]
     names = [version["name"] for version in item["versions"]]
     assert names == ["swc 0.89 kbps", "swc 2.67 kbps", "copy 64 kbps", "set"]

@@ -48,6 +48,10 @@ def test_preferences_are_counted_without_ties(session):
     (result,) = combine_sessions([session("preference", "Ada", trials, ["old", "new"])]).preference
     assert (result.first, result.second, result.none) == (1, 8, 3)
     assert result.p_value == pytest.approx(20 / 512)
+    swapped = session("preference", "Bo", [{"item": "a", "answer": "new"}], ["new", "old"])
+    first = session("preference", "Ada", trials, ["old", "new"])
+    (result,) = combine_sessions([first, swapped]).preference
+    assert (result.pair, result.first, result.second) == (("old", "new"), 1, 9)
 
 
 def test_mushra_scores_are_screened(session):
