@@ -95,9 +95,9 @@ def _draw_curve(axis: Axes, rows: Sequence[Row], metric: str, colour: str) -> No
         [row.scores[metric] for row in rows],
         linestyle="none",
         marker="o",
-        markersize=2.5,
+        markersize=3.5,
         markeredgewidth=0,
-        alpha=0.35,
+        alpha=0.45,
         color=colour,
     )
     settings = dict.fromkeys(row.setting for row in rows)
