@@ -20,7 +20,9 @@ def main() -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
+        )
         page.goto((FOLDER / "index.html").as_uri())
         page.click(f"#items button:text('{ITEM}')")
         page.wait_for_selector(f'#item[data-complete="{ITEM}"]', timeout=120_000)
