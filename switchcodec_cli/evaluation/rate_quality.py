@@ -224,7 +224,9 @@ def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
     from ..encoder import EFFORTS, MAX_QUALITY
 
     constant = [
-        Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates
+        Point.at_rate(rate, f"constant, effort {each}", effort=each, cbr=True)
+        for each in EFFORTS
+        for rate in rates
     ]
     average = [
         Point.at_rate(rate, f"average, effort {effort}", "average_kbps", effort=effort) for rate in rates

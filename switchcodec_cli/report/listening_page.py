@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +207,9 @@ def _data(result: RateQuality, items: Sequence[StoredItem], options: PageOptions
             {
                 "name": name,
                 "title": METRICS[name].title,
+                "arrow": METRICS[name].arrow,
                 "lowerIsBetter": METRICS[name].lower_is_better,
+                "zeroIsBest": METRICS[name].zero_is_best,
                 "decimals": METRICS[name].decimals,
             }
             for name in result.metrics
@@ -328,6 +330,8 @@ def _rate_differences(result: RateQuality, curves: Sequence[str]) -> Iterator[_R
 
 def _points(result: RateQuality, kind: str, curve: str, metric: str) -> list[CurvePoint]:
     rows = [row for row in result.rows if row.kind == kind and row.curve == curve]
+    if METRICS[metric].zero_is_best:
+        rows = [replace(row, scores={metric: abs(row.scores[metric])}) for row in rows]
     means = [
         mean_score([row for row in rows if row.setting == setting], metric)
         for setting in dict.fromkeys(row.setting for row in rows)

@@ -54,19 +54,21 @@ def mean_score(rows: Sequence[Row], metric: str) -> MeanScore:
 def quality_panels(result: RateQuality) -> list[QualityPanel]:
     """A panel per kind and measure: a dot per file, and per curve the means with intervals of 95 %.
 
-    The n-th curve has the colour `var(--series-n)`. Rows without a known rate are left out.
+    The n-th curve has the colour `var(--series-n)`. Rows without a known rate are left out, and measures
+    that no file of a kind has.
 
     Raises:
         UsageError: matplotlib is not installed.
     """
     rows = [row for row in result.rows if math.isfinite(row.kbps)]
     curves = list(dict.fromkeys(row.curve for row in result.rows))
-    return [
-        QualityPanel(kind, metric, _draw([row for row in rows if row.kind == kind], metric, curves))
-        for kind in dict.fromkeys(row.kind for row in rows)
-        for metric in result.metrics
-        if METRICS[metric].applies_to(kind)
-    ]
+    panels = []
+    for kind in dict.fromkeys(row.kind for row in rows):
+        for metric in result.metrics:
+            known = [row for row in rows if row.kind == kind and math.isfinite(row.scores[metric])]
+            if known and METRICS[metric].applies_to(kind):
+                panels.append(QualityPanel(kind, metric, _draw(known, metric, curves)))
+    return panels
 
 
 def _draw(rows: Sequence[Row], metric: str, curves: Sequence[str]) -> str:
@@ -81,6 +83,8 @@ def _draw(rows: Sequence[Row], metric: str, curves: Sequence[str]) -> str:
             colour = f"#0000{number + 1:02x}"
             colours[colour] = f"var(--series-{number + 1})"
             _draw_curve(axis, [row for row in rows if row.curve == curve], metric, colour)
+        if METRICS[metric].zero_is_best:
+            axis.axhline(0, color=_INK, linewidth=0.6)
         _draw_axes(axis, [row.kbps for row in rows])
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))

@@ -14,11 +14,12 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from random_models import Sizes, random_tensors
 
 from switchcodec_cli.cli import cli
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.config import ModelConfig, SpectralConfig
-from switchcodec_cli.model.weights import save_weights
+from switchcodec_cli.model.weights import load_weights, save_weights
 
 RATE = 44100
 
@@ -43,6 +44,17 @@ def weights(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def other_weights(tmp_path_factory) -> Path:
     return make_weights(tmp_path_factory.mktemp("weights") / "other.safetensors", seed=1)
+
+
+@pytest.fixture
+def modelled(weights: Path, tmp_path: Path) -> str:
+    """Weights with an index model of random integers."""
+    model = load_weights(weights).model
+    quantizer = model.config.quantizer
+    sizes = Sizes(quantizer.experts, quantizer.codebooks, quantizer.codebook_size, 4)
+    model.index_tensors = random_tensors(sizes, 0)
+    save_weights(tmp_path / "modelled.safetensors", model, {})
+    return str(tmp_path / "modelled.safetensors")
 
 
 @pytest.fixture(autouse=True)

@@ -57,6 +57,22 @@ def test_page_with_folders_decoded_elsewhere(swc, recordings, monkeypatch):
 
 
 @has_report
+def test_page_of_entropy_coded_streams(swc, recordings, modelled):
+    options = ("--kbps", "2.67", "--metrics", "mel,level,icld", "--html", "page.html", "--weights", modelled)
+    swc("eval", "set", *options, *QUICK[3:])
+    data = page_data("page.html")
+    (version,) = data["items"][0]["versions"]
+    swc("encode", "set/a.wav", "a.swc", "--kbps", "2.67", "--effort", "0", "--weights", modelled)
+    size = Path("a.swc").stat().st_size
+    assert (version["size"], version["kbps"]) == (size, pytest.approx(8e-3 * size / 1.5))
+    assert version["kbps"] <= 2.67 and max(version["routing"]["masks"][0]) > 0
+    assert [metric["arrow"] for metric in data["metrics"]] == ["↓", "→0", "↓"]
+    assert version["scores"]["icld"] is None  # of a recording in mono
+    text = Path("page.html").read_text(encoding="utf-8")
+    assert re.findall("<figcaption>(.*?) <", text) == ["Mel", "Level"] and "0 is best" in text
+
+
+@has_report
 def test_page_is_not_replaced_unasked(swc, recordings):
     Path("page.html").write_text("mine")
     assert "exists already" in swc("eval", "set", "--html", "page.html", *QUICK, code=2).err
@@ -79,6 +95,11 @@ def test_page_is_not_replaced_unasked(swc, recordings):
 )
 def test_contradictory_options(swc, recordings, options, message):
     assert message in swc("eval", "set", *options, *QUICK, code=2).err
+
+
+def test_page_needs_originals(swc, recordings):
+    result = swc("eval", "set", "--no-reference", "--html", "page.html", code=2)
+    assert "--no-reference and --html are mutually exclusive" in result.err
 
 
 def ratings(codec, reference=100):

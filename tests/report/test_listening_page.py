@@ -36,7 +36,9 @@ def report(tmp_path_factory) -> SimpleNamespace:
     points = [Point.at_rate(kbps, "tiny", effort=0) for kbps in (0.6, 2.6)]
     with AudioStore() as store:
         codec = tiny_codecs.codec("spectral")
-        result = rate_quality(codec, [folder], points, metrics=["mel", "si_sdr"], on_coded=store.keep)
+        result = rate_quality(
+            codec, [folder], points, metrics=["mel", "si_sdr", "level"], on_coded=store.keep
+        )
         assert not result.errors
         for name, assets in (("page.html", False), ("parts.html", True)):
             write_page(result, store.items, PageOptions(str(folder / name), weights="12ab", assets=assets))
@@ -63,7 +65,7 @@ def test_page_opens_without_errors_and_requests(visit):
     page = visit.page
     assert page.locator("#items tbody tr").count() == 2
     assert page.locator("#pictures figure").count() == 3
-    assert page.locator(".panels svg").count() == 4 and "95 %" in page.inner_text("#curves")
+    assert page.locator(".panels svg").count() == 6 and "95 %" in page.inner_text("#curves")
     page.keyboard.press("ArrowDown")
     page.wait_for_selector(f'#item[data-complete="{page.evaluate("itemView.item.name")}"]')
     assert page.evaluate("itemView.levels.length") == 3
@@ -78,10 +80,23 @@ def test_worst_items_come_first(visit):
     assert visit.page.locator("#items tbody button").all_inner_texts() == names[::-1]
 
 
+def test_items_are_sorted_by_the_magnitude_of_changes(visit):
+    levels = "(levels) => levels.forEach((level, n) => (report.items[n].versions[0].scores.level = level))"
+    visit.page.evaluate(levels, [-9, 3])
+    visit.page.select_option("#sort-metric", "level")
+    assert visit.page.evaluate("itemTable.order") == [0, 1]
+    visit.page.evaluate(levels, [-2, 3])
+    assert visit.page.evaluate("itemTable.order") == [1, 0]
+    visit.page.check("#sort-best")
+    assert visit.page.evaluate("itemTable.order") == [0, 1]
+    assert visit.page.locator("#items th").all_inner_texts()[-1] == "Level →0"
+
+
 def test_keys_play_switch_and_loop(visit):
     page = visit.page
     page.keyboard.press("2")
-    assert page.locator("#versions [aria-pressed=true]").inner_text().endswith("tiny 2.6 kbps")
+    real = page.evaluate("itemView.versions[2].kbps")
+    assert page.locator("#versions [aria-pressed=true]").inner_text() == f"2tiny 2.6 kbps real {real:.2f}"
     page.keyboard.press("ArrowRight")
     assert page.evaluate("player.position") == 1
     page.keyboard.press("[")

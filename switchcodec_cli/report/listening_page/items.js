@@ -20,8 +20,15 @@ function formatScore(value, metric) {
   return value === null || value === undefined ? "–" : value.toFixed(metric.decimals);
 }
 
-function formatRate(kbps) {
-  return kbps === null ? "" : `${kbps.toFixed(2)} kbps`;
+/** How bad a score is: greater is worse. */
+function badness(score, metric) {
+  if (metric.zeroIsBest) return Math.abs(score);
+  return metric.lowerIsBetter ? score : -score;
+}
+
+/** The rate of an encoded file, which its version is not named after; nothing for what was not encoded here. */
+function formatRate({ size, kbps }) {
+  return size ? ` real ${kbps.toFixed(2)}` : "";
 }
 
 /** The original and the versions of an item, in the order of their keys. */
@@ -54,10 +61,10 @@ class ItemTable {
   /** Indices of the items in the order of the table; those without a score come last. */
   get order() {
     const metric = this.report.metrics.find(({ name }) => name === this.metric.value);
-    const worstIsHigh = (metric?.lowerIsBetter ?? true) !== find("#sort-best").checked;
+    const sign = find("#sort-best").checked ? 1 : -1;
     const rank = (index) => {
       const score = this.scoresOf(this.report.items[index])[metric?.name];
-      return score === null || score === undefined ? Infinity : worstIsHigh ? -score : score;
+      return score === null || score === undefined ? Infinity : sign * badness(score, metric);
     };
     return this.report.items.map((_, index) => index).sort((a, b) => rank(a) - rank(b) || a - b);
   }
@@ -65,7 +72,7 @@ class ItemTable {
   draw(current = this.current) {
     this.current = current;
     const { metrics, items } = this.report;
-    const heads = ["item", "kind", "seconds", ...metrics.map(({ title, lowerIsBetter }) => `${title} ${lowerIsBetter ? "↓" : "↑"}`)];
+    const heads = ["item", "kind", "seconds", ...metrics.map(({ title, arrow }) => `${title} ${arrow}`)];
     find("#items thead").replaceChildren(
       element("tr", {}, ...heads.map((text, column) => element("th", { className: column > 1 ? "value" : "" }, text))));
     find("#items tbody").replaceChildren(...this.order.map((index) => this.line(items[index], index)));
@@ -131,12 +138,13 @@ class ItemView {
   showButtons() {
     find("#versions").replaceChildren(...this.versions.map((version, index) =>
       element("button", { type: "button", className: "version", "aria-pressed": "false", onclick: () => this.player.switchTo(index) },
-        element("span", { className: "digit" }, index < 10 ? String(index) : ""), version.name)));
+        element("span", { className: "digit" }, index < 10 ? String(index) : ""), version.name,
+        element("span", { className: "rate" }, formatRate(version)))));
   }
 
   showMeasures() {
     const { metrics } = this.report;
-    const heads = ["version", "real kbps", "bytes", ...metrics.map(({ title, lowerIsBetter }) => `${title} ${lowerIsBetter ? "↓" : "↑"}`), "loudness", "clipped"];
+    const heads = ["version", "real kbps", "bytes", ...metrics.map(({ title, arrow }) => `${title} ${arrow}`), "loudness", "clipped"];
     const lines = this.versions.map((version) => [
       version.name,
       version.kbps?.toFixed(2) ?? "–",
