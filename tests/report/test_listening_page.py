@@ -14,7 +14,7 @@ import tiny_codecs
 from browser import open_page
 
 from switchcodec_cli.errors import UsageError
-from switchcodec_cli.evaluation import AudioStore, Point, rate_quality
+from switchcodec_cli.evaluation import AudioStore, Point, RateQuality, Row, rate_quality
 from switchcodec_cli.evaluation.listening_tests import combine_sessions, read_session
 from switchcodec_cli.evaluation.statistics import binomial_p_value
 from switchcodec_cli.report.listening_page import PageOptions, check_page, write_page
@@ -318,6 +318,17 @@ def test_audio_beside_the_page(browser, report):
     requests = [url for url in browser.requests if url != report.parts.as_uri()]
     assert requests and all(url.startswith(audio) for url in requests) and browser.problems == []
     assert report.parts.stat().st_size < report.page.stat().st_size - 100_000
+
+
+def test_rate_differences_of_changes_compare_magnitudes(tmp_path):
+    rows = [
+        Row("a.wav", "speech", curve, f"{kbps}", kbps, float(kbps), 1, 1.0, 1.0, 1.0, {"level": level})
+        for curve, factor, sign in (("one", 1, -1), ("two", 2, 1))
+        for kbps, level in ((factor, sign * 8.0), (4 * factor, sign * 2.0), (8 * factor, sign * 1.0))
+    ]
+    write_page(RateQuality(("level",), rows), [], PageOptions(str(tmp_path / "page.html")))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<td>two</td><td class="value">+100 %</td>' in text
 
 
 def test_existing_pages_are_kept(report, tmp_path, monkeypatch):
