@@ -58,6 +58,12 @@ def other_weights(tmp_path_factory) -> Path:
     return make_weights(tmp_path_factory.mktemp("weights") / "other.safetensors", seed=1)
 
 
+@pytest.fixture
+def modelled(modelled_weights: Path) -> str:
+    """Weights with an index model of random integers."""
+    return str(modelled_weights)
+
+
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path, monkeypatch):
     """Run every test in an empty folder."""

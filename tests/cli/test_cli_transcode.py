@@ -5,16 +5,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import StreamReader
-
-
-@pytest.fixture
-def modelled(modelled_weights: Path) -> str:
-    """Weights with an index model of random integers."""
-    return str(modelled_weights)
 
 
 def stream(weights: str, **settings: object) -> bytes:
