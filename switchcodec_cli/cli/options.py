@@ -71,7 +71,7 @@ jobs_option = click.option(
     metavar="N",
     help="Number of files to process at the same time, each in a process of its own with one thread.  "
     "[default: as many as there are cores if that is faster, by the effort and the number and sizes of the "
-    "files, else 1]",
+    "files, else 1; with --ray as many as the cluster has room for]",
 )
 
 

@@ -207,6 +207,21 @@ def test_a_bucket_is_encoded_and_verified(cluster, s3_server):
     assert all(report["ok"] for report in swc("verify", "s3://bucket/swc", "--ray", "auto"))
 
 
+def test_manifests_and_data_sets(cluster):
+    record("in", 3)
+    encode("expected", "--manifest", "expected.jsonl")
+    encode("out", "--manifest", "rows.jsonl", "--ray", "auto", "--jobs", "1")
+    assert contents("out") == contents("expected")
+    digests = [
+        [json.loads(line)["output_digest"] for line in Path(name).read_text().splitlines()]
+        for name in ("expected.jsonl", "rows.jsonl")
+    ]
+    assert digests[0] == digests[1] and len(digests[0]) == 3
+    swc("tokens", "out", "-o", "expected.tar")
+    swc("tokens", "out", "-o", "set.tar", "--ray", "auto")
+    assert Path("set.tar").read_bytes() == Path("expected.tar").read_bytes()
+
+
 def test_decoding_and_errors(cluster):
     record("in", 4)
     encode("streams")
