@@ -86,7 +86,8 @@ def record(folder: str, count: int) -> None:
 
 
 def contents(folder: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(folder).glob("*.*")}
+    """Complete files by name; a node that is lost leaves the hidden part of one behind."""
+    return {path.name: path.read_bytes() for path in Path(folder).glob("[!.]*.*")}
 
 
 def encode(output: str, *options: str) -> list[dict]:
