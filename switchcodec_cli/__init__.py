@@ -1,7 +1,8 @@
 """SwitchCodec, a neural audio codec with residual experts vector quantization.
 
 `Codec` encodes and decodes audio. `EncoderSettings` sets the rate and the effort of an encoder, and
-`SourceFormat` describes the audio for it. All errors are subclasses of `SwcError`.
+`SourceFormat` describes the audio for it. `Tokens` are what a stream says, as arrays. All errors are
+subclasses of `SwcError`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from .errors import BadInputError, DeviceError, SwcError, UsageError, WeightsErr
 if TYPE_CHECKING:
     from .api import Codec
     from .encoder.settings import EncoderSettings, SourceFormat
+    from .tokens import Tokens
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "EncoderSettings",
     "SourceFormat",
     "SwcError",
+    "Tokens",
     "UsageError",
     "WeightsError",
     "__version__",
@@ -33,6 +36,7 @@ _LAZY_EXPORTS = {
     "Codec": ".api",
     "EncoderSettings": ".encoder.settings",
     "SourceFormat": ".encoder.settings",
+    "Tokens": ".tokens",
 }
 
 

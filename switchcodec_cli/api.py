@@ -5,20 +5,25 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from .atomic_io import same_file
-from .audio.samples import as_samples
+from .audio.samples import FloatSamples, as_samples
 from .batch.decode_job import DecodeRequest, DecodeResult, FileDecoder
 from .batch.encode_job import EncodeRequest, EncodeResult, FileEncoder
 from .batch.plan import Job
 from .bitstream import Header, StreamParameters, StreamReader, StreamWriter
 from .decoder.stream import StreamDecoder
 from .encoder import DEFAULT_EFFORT, EncoderSettings, SourceFormat, make_header
+from .encoder.analysis import network_inputs
+from .encoder.network_batch import encode_together
 from .encoder.rate.control import RateAllocation
 from .encoder.stream import FirstPass, StreamEncoder
 from .errors import UsageError, WeightsError
@@ -26,6 +31,8 @@ from .model.codec_model import CodecModel
 from .model.device import adapt_to_fork, choose_device
 from .model.weights import load_weights
 from .model.weights_registry import find_weights, find_weights_of
+from .storage import is_same_file
+from .tokens import Tokens
 
 
 class Codec:
@@ -138,24 +145,91 @@ class Codec:
             UsageError: The audio or the settings cannot be encoded.
         """
         samples = as_samples(audio)
-        channels = samples.shape[1]
-        source = SourceFormat(
-            sample_rate,
-            channels,
-            dual_mono=channels == 2 and bool((samples[:, 0] == samples[:, 1]).all()),
-            total_samples=len(samples),
-            tags=tags or (),
-        )
         settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort, cbr)
-        allocation = None
-        if self.needs_first_pass(settings):
-            first_pass = self.first_pass(source, settings)
-            first_pass.write(samples)
-            allocation = first_pass.close()
-        file = io.BytesIO()
-        with self.encoder(file, source, settings, allocation) as encoder:
-            encoder.write(samples)
-        return file.getvalue()
+        return self._encode(samples, _source_format(samples, sample_rate, tags), settings)
+
+    def tokenize(
+        self,
+        audio: Any,
+        sample_rate: int,
+        *,
+        kbps: float | None = None,
+        experts: int | None = None,
+        average_kbps: float | None = None,
+        quality: float | None = None,
+        max_kbps: float | None = None,
+        effort: int = DEFAULT_EFFORT,
+        cbr: bool = False,
+        tags: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+    ) -> Tokens:
+        """The tokens of a whole recording: those of the stream that `encode` makes, see there.
+
+        Raises:
+            UsageError: The audio or the settings cannot be encoded.
+        """
+        samples = as_samples(audio)
+        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort, cbr)
+        return self._tokens(self._encode(samples, _source_format(samples, sample_rate, tags), settings))
+
+    def tokenize_batch(
+        self,
+        recordings: Sequence[Any],
+        sample_rate: int | Sequence[int],
+        *,
+        kbps: float | None = None,
+        experts: int | None = None,
+        average_kbps: float | None = None,
+        quality: float | None = None,
+        max_kbps: float | None = None,
+        effort: int = DEFAULT_EFFORT,
+        cbr: bool = False,
+    ) -> list[Tokens]:
+        """The tokens of several recordings, which may differ in length, channels and sample rate.
+
+        They are those of `tokenize`. At effort 0, the encoder network runs on many recordings at once; the
+        rounding then differs, which changes an index where two codewords are equally near. At higher efforts
+        the recordings are encoded one by one.
+
+        Args:
+            recordings: Samples of each, see `encode`.
+            sample_rate: In Hz, of all or of each.
+            kbps, experts, average_kbps, quality, max_kbps, effort, cbr: See `encode`.
+
+        Raises:
+            UsageError: A recording or the settings cannot be encoded.
+        """
+        settings = EncoderSettings(kbps, experts, average_kbps, quality, max_kbps, effort, cbr)
+        rates = [sample_rate] * len(recordings) if isinstance(sample_rate, int) else list(sample_rate)
+        if len(rates) != len(recordings):
+            raise UsageError(f"{len(recordings)} recordings need as many sample rates, not {len(rates)}")
+        samples = [as_samples(audio) for audio in recordings]
+        sources = [_source_format(each, rate) for each, rate in zip(samples, rates, strict=True)]
+        latents: Sequence[Sequence[Tensor] | None] = [None] * len(samples)
+        if settings.effort == 0:
+            resolved = settings.resolved(self.has_index_model)
+            latents = self._latents(samples, [self._header(source, resolved) for source in sources])
+        return [
+            self._tokens(self._encode(each, source, settings, z))
+            for each, source, z in zip(samples, sources, latents, strict=True)
+        ]
+
+    def detokenize(
+        self, tokens: Tokens, *, phase_iterations: int | None = None
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """The audio of tokens.
+
+        Args:
+            tokens: Of this model.
+            phase_iterations: See `decoder`.
+
+        Returns:
+            Samples (n,) or (n, 2), and the sample rate in Hz.
+
+        Raises:
+            WeightsError: The tokens are of other weights.
+        """
+        plain = replace(tokens, header=replace(tokens.header, entropy_coded=False))
+        return self.decode(plain.to_stream(), phase_iterations=phase_iterations)
 
     def decode(
         self,
@@ -206,8 +280,9 @@ class Codec:
         The output appears under its name when it is complete; after an error there is none.
 
         Args:
-            path: Audio file of any supported format, or "-" for standard input.
-            output: File to write, or "-" for standard output.
+            path: Audio file of any supported format, or a URL such as "s3://bucket/a.wav", or "-" for
+                standard input.
+            output: File or URL to write, or "-" for standard output.
             settings: The rate and the effort; 2.67 kbps by default.
             channels: "auto" keeps mono and stereo, "mono" and "stereo" mix the channels.
             tags: Stored in the stream, instead of tags of the same keys in the input.
@@ -247,8 +322,8 @@ class Codec:
         The output appears under its name when it is complete; after an error there is none.
 
         Args:
-            path: The `.swc` file, or "-" for standard input.
-            output: File to write, or "-" for standard output. Its suffix determines the format.
+            path: The `.swc` file, a URL, or "-" for standard input.
+            output: File or URL to write, or "-" for standard output. Its suffix determines the format.
             start, duration, conceal, phase_iterations: See `decoder`.
             format: A suffix such as "flac" that takes precedence over that of the output.
             subtype: Coding of samples, such as "PCM_24", "FLOAT" or "VORBIS"; by default that of the format.
@@ -370,8 +445,58 @@ class Codec:
             )
         return codec
 
+    def _encode(
+        self,
+        samples: FloatSamples,
+        source: SourceFormat,
+        settings: EncoderSettings,
+        latents: Sequence[Tensor] | None = None,
+    ) -> bytes:
+        """The stream of a recording (n, channels); `latents` of the encoder network if they are known."""
+        adapt_to_fork(self.model.device, self._process)
+        settings = settings.resolved(self.has_index_model)
+        header = self._header(source, settings)
+        allocation = None
+        if self.needs_first_pass(settings):
+            first_pass = FirstPass(self.model, header, settings, latents)
+            first_pass.write(samples)
+            allocation = first_pass.close()
+        file = io.BytesIO()
+        writer = StreamWriter(file, header, settings.request)
+        with StreamEncoder(self.model, writer, settings, allocation, latents) as encoder:
+            encoder.write(samples)
+        return file.getvalue()
+
+    def _tokens(self, stream: bytes) -> Tokens:
+        """The tokens of a stream of this codec."""
+        return Tokens.from_stream(stream, lambda _: self.model.index_model)
+
+    @torch.inference_mode(False)  # the refiner needs gradients
+    def _latents(self, samples: Sequence[FloatSamples], headers: Sequence[Header]) -> list[list[Tensor]]:
+        """Latents of each run of the encoder network for recordings (n, channels)."""
+        adapt_to_fork(self.model.device, self._process)
+        inputs = [
+            network_inputs(self.model, header, each) for header, each in zip(headers, samples, strict=True)
+        ]
+        latents = iter(encode_together(self.model, [audio for each in inputs for audio in each]))
+        return [list(islice(latents, len(each))) for each in inputs]
+
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
         return make_header(self.parameters, self.fingerprint, source, settings, self.has_index_model)
+
+
+def _source_format(
+    samples: FloatSamples, sample_rate: int, tags: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+) -> SourceFormat:
+    """What is known of a whole recording. # (n, channels)"""
+    channels = samples.shape[1]
+    return SourceFormat(
+        sample_rate,
+        channels,
+        dual_mono=channels == 2 and bool((samples[:, 0] == samples[:, 1]).all()),
+        total_samples=len(samples),
+        tags=tags or (),
+    )
 
 
 class _NoProgress:
@@ -386,6 +511,6 @@ class _NoProgress:
 
 def _job(path: str | os.PathLike[str], output: str | os.PathLike[str]) -> Job:
     """The conversion of one file. Raises UsageError if it would replace its input."""
-    if same_file(path, output):
+    if is_same_file(path, output):
         raise UsageError(f"{os.fspath(path)}: its output would replace it")
     return Job(os.fspath(path), os.fspath(output))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from .errors import BadInputError, SwcError, UsageError, system_message
 
@@ -81,15 +81,10 @@ class PendingFile:
             return
         if existing is not None and not force:
             raise UsageError(f"{path}: exists already (use --force to overwrite it)")
-        self.temporary = self._output.with_name(_temporary_name(self._output.name))
-        _temporaries[self.temporary] = os.getpid()
-        for observer in _observers:
-            observer(self.temporary)
+        self.temporary = self._output.with_name(temporary_name(self._output.name))
         try:
-            # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
-            os.close(os.open(self.temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            create_temporary(self.temporary)
         except OSError as error:
-            del _temporaries[self.temporary]
             raise write_error(path, error) from None
 
     def _existing(self) -> os.stat_result | None:
@@ -139,17 +134,52 @@ class PendingFile:
     def discard(self) -> None:
         """Remove the temporary file; does nothing after `commit`."""
         if self._is_regular:
-            with suppress(OSError):
-                self.temporary.unlink()
-            _temporaries.pop(self.temporary, None)
+            remove_temporary(self.temporary)
 
     def is_write_error(self, error: OSError) -> bool:
         """Whether an exception was raised by writing to this file."""
-        return error.errno in _WRITE_ERRORS or error.filename == str(self.temporary)
+        return is_write_error(error, self.temporary)
+
+
+class Pending(Protocol):
+    """An output that is not complete, such as a `PendingFile`."""
+
+    temporary: Path
+
+    def commit(self) -> None: ...
+
+    def discard(self) -> None: ...
+
+    def is_write_error(self, error: OSError) -> bool: ...
+
+
+def create_temporary(path: Path) -> None:
+    """Create an empty temporary file; it is removed when the process ends, if not before. Raises OSError."""
+    _temporaries[path] = os.getpid()
+    for observer in _observers:
+        observer(path)
+    try:
+        # Unlike the files of the tempfile module (mode 0600), this one gets the usual permissions.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError:
+        del _temporaries[path]
+        raise
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove a temporary file if it still exists."""
+    with suppress(OSError):
+        path.unlink()
+    _temporaries.pop(path, None)
+
+
+def is_write_error(error: OSError, temporary: Path) -> bool:
+    """Whether an exception was raised by writing to a temporary file."""
+    return error.errno in _WRITE_ERRORS or error.filename == str(temporary)
 
 
 @atexit.register
-def _remove_temporaries() -> None:
+def remove_temporaries() -> None:
     """Remove the temporary files of this process that are left."""
     for path, process in list(_temporaries.items()):
         if process == os.getpid():  # not a child, which has copies of the entries
@@ -157,7 +187,7 @@ def _remove_temporaries() -> None:
                 path.unlink()
 
 
-def _temporary_name(name: str) -> str:
+def temporary_name(name: str) -> str:
     """A hidden name that belongs to `name`, which is shortened if a file system might not allow the whole."""
     while len(os.fsencode(name)) > _LONGEST_NAME:
         name = name[:-1]
@@ -171,7 +201,17 @@ def atomic_path(path: str | os.PathLike[str], force: bool = False) -> Iterator[P
     If the block raises an exception, including KeyboardInterrupt, the temporary file is removed and an
     existing file at `path` is left unchanged. See `PendingFile` for arguments and errors.
     """
-    pending = PendingFile(path, force)
+    with completing(PendingFile(path, force), path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def completing(pending: Pending, path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the temporary file of an output; commit if the block succeeds, and discard in any case.
+
+    Raises:
+        SwcError: the output called `path` cannot be written.
+    """
     try:
         yield pending.temporary
         pending.commit()

@@ -14,19 +14,20 @@ PACKAGE = Path(__file__).resolve().parent.parent / "switchcodec_cli"
 LAYERS = (
     {"errors"},
     {"config_fields", "atomic_io"},
+    {"storage"},
     {"audio", "bitstream"},
     {"model"},
-    {"perceptual"},
+    {"perceptual", "tokens"},
     {"encoder", "decoder"},
     {"batch"},
     {"api"},
-    {"evaluation", "playback", "training"},
+    {"evaluation", "playback", "training", "ray"},
     {"report"},
     {"cli"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in LEVELS)
-TORCH_FREE = ("errors", "config_fields", "atomic_io", "audio", "bitstream")
+TORCH_FREE = ("errors", "config_fields", "atomic_io", "storage", "audio", "bitstream", "tokens")
 
 
 def component(path: Path) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..atomic_io import PIPE, standard_input
 from ..errors import BadInputError, system_message
+from ..storage import is_remote, storage_of
 from .digest import file_digest
 from .ffmpeg import FfmpegSource
 from .formats import SIGNATURE_BYTES, is_lossless, needs_ffmpeg
@@ -33,15 +34,16 @@ Input: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 
 class AudioReader:
-    """Reads a file, standard input ("-") or a binary file object from start to end.
+    """Reads a file, a URL, standard input ("-") or a binary file object from start to end.
 
     WAV is streamed in constant memory, also from pipes and with a header that states no size, as `ffmpeg -f
-    wav -` writes it. Other formats on a pipe are copied to a temporary file first.
+    wav -` writes it. Other formats on a pipe are copied to a temporary file first, and so are those that
+    ffmpeg decodes at URLs.
 
     Formats that libsndfile does not read, such as M4A and WMA, are decoded by `ffmpeg` if it is installed.
 
     Args:
-        source: path, "-" or binary file object.
+        source: path, URL, "-" or binary file object.
         raw: format of the samples of an input without a header.
 
     Attributes:
@@ -90,6 +92,8 @@ class AudioReader:
     def _open_path(self, path: str) -> Source:
         if not path:
             raise BadInputError("the name of the input is empty")
+        if is_remote(path):
+            return self._open_stream(self._resources.enter_context(storage_of(path).open(path)), path)
         try:
             status = os.stat(path)
         except ValueError:  # a null character in the name
@@ -112,7 +116,8 @@ class AudioReader:
                 return self._open_ffmpeg(path)
             return self._open_library(path if states_length(file) else EndlessFile(file))
 
-    def _open_stream(self, stream: BinaryIO) -> Source:
+    def _open_stream(self, stream: BinaryIO, path: str = "") -> Source:
+        """Open a pipe or a file object; `path` is its name, whose suffix may tell the format."""
         can_rewind = stream.seekable() and stream.tell() == 0
         file_bytes = None
         if can_rewind:
@@ -129,7 +134,7 @@ class AudioReader:
                 raise BadInputError(f"{self.name}: the input is empty") from None
             read_exactly(recorder, SIGNATURE_BYTES - len(recorder.data))
             start = bytes(recorder.data)
-            if needs_ffmpeg(start):
+            if needs_ffmpeg(start, path):
                 named = self._copy_to_file(start, stream)
                 self._file = named.name
                 return self._open_ffmpeg(named.name)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 import numpy as np
 import soundfile
 
 from ..errors import BadInputError, system_message
 from .wav import PLACEHOLDER_SIZE, PrefixedStream, SampleFormat, WavHeader, decode_samples, read_exactly
+
+Value = TypeVar("Value")
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile reports 2**63 - 1 if a header leaves the length open
 # libsndfile silently reduces the length to the size of the file, but writes it to its log.
@@ -170,16 +172,20 @@ class LibrarySource:
 
     def __init__(self, file: str | BinaryIO | EndlessFile, name: str) -> None:
         self._name, self._frames_read = name, 0
+        self._callbacks: CallbackFile | None = None
         if not isinstance(file, str):
             file.seek(0)
+            self._callbacks = CallbackFile(file)
         try:
             with quiet_libraries():
-                self._file = _SequentialSoundFile(file)
+                self._file = _SequentialSoundFile(self._callbacks or file)
         except soundfile.LibsndfileError as error:
+            self._check_callbacks()
             detail = error.error_string.rstrip(".").lower()
             raise BadInputError(f"{name}: not a supported audio file ({detail})") from None
         except TypeError:  # soundfile recognises raw audio by its suffix and requires rate and channels
             raise BadInputError(f"{name}: the sample rate and channels of raw audio are unknown") from None
+        self._check_callbacks()
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.format = f"{self._file.format}/{self._file.subtype}"
@@ -197,11 +203,21 @@ class LibrarySource:
             with quiet_libraries() if self._is_mpeg else nullcontext():
                 block: np.ndarray = self._file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
+            self._check_callbacks()
             detail = error.error_string.removeprefix("Error : ").rstrip(".").lower()
             time = self._frames_read / self.sample_rate
             raise BadInputError(f"{self._name}: damaged or truncated after {time:.2f} s ({detail})") from None
+        self._check_callbacks()
         self._frames_read += len(block)
         return block
+
+    def _check_callbacks(self) -> None:
+        """Raise BadInputError if the file could not be read, which libsndfile takes for its end."""
+        try:
+            if self._callbacks is not None:
+                self._callbacks.raise_error()
+        except OSError as error:
+            raise BadInputError(f"{self._name}: cannot read: {system_message(error)}") from None
 
     def close(self) -> None:
         """Close the file if it was opened by its path."""
@@ -213,6 +229,45 @@ class _SequentialSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundf
 
     def seekable(self) -> bool:
         return False
+
+
+class CallbackFile:
+    """A file that libsndfile reads from. It cannot pass exceptions on, so the first one is kept."""
+
+    def __init__(self, file: BinaryIO | EndlessFile) -> None:
+        self._file = file
+        self._error: BaseException | None = None
+
+    def raise_error(self) -> None:
+        """Raise the exception that ended the file, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._call(0, self._file.seek, offset, whence)
+
+    def tell(self) -> int:
+        return self._call(0, self._file.tell)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._call(b"", self._file.read, size)
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data: bytes) -> int:
+        raise OSError("not writable")
+
+    def _call(self, default: Value, function: Callable[..., Value], *arguments: int) -> Value:
+        """Call a function of the file; the default after an error."""
+        if self._error is None:
+            try:
+                return function(*arguments)
+            except BaseException as error:  # Ctrl-C, too
+                self._error = error
+        return default
 
 
 class EndlessFile:

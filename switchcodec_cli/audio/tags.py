@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
+
+from ..errors import SwcError
+from ..storage import storage_of
 
 TagPairs: TypeAlias = Sequence[tuple[str, str]]
 
@@ -106,35 +109,53 @@ def read_tags(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
 
     Args:
         path: of a file of any format; an unreadable file, or one without tags, gives an empty list.
+
+    Raises:
+        BadInputError: the file is at a URL and cannot be read.
     """
+    name = os.fspath(path)
+    try:
+        with storage_of(name).open(name) as file:
+            return _read_with_tinytag(file, name) or _read_with_library(file)
+    except OSError:
+        return []
+
+
+def _read_with_tinytag(file: BinaryIO, name: str) -> list[tuple[str, str]]:
+    """The tags of most formats. Raises BadInputError if the file cannot be read."""
     from tinytag import TinyTag
 
     try:
-        found = TinyTag.get(os.fspath(path), duration=False).as_dict()
-    except Exception:  # a parser of many formats that meets damaged files
-        found = {}
-    if not found:
-        return _read_with_library(path)
+        found = TinyTag.get(name, file, duration=False).as_dict()
+    except Exception as error:  # a parser of many formats that meets damaged files
+        if isinstance(error.__cause__, SwcError):
+            raise error.__cause__ from None
+        return []
     pairs = []
-    for name, values in found.items():
-        if name not in _PROPERTIES:
-            key = _READ_NAMES.get(name.upper(), name.upper())
+    for field, values in found.items():
+        if field not in _PROPERTIES:
+            key = _READ_NAMES.get(field.upper(), field.upper())
             pairs += [(key, str(value)) for value in (values if isinstance(values, list) else [values])]
     return _allowed(pairs)
 
 
-def _read_with_library(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+def _read_with_library(file: BinaryIO) -> list[tuple[str, str]]:
     """The tags of a format, such as CAF, that only libsndfile reads."""
     import soundfile
 
-    try:
-        with open(path, "rb") as start:
-            if start.read(4) not in _READ_BY_LIBRARY:  # others may be damaged, which libmpg123 comments on
-                return []
-        with soundfile.SoundFile(path) as file:
-            found = file.copy_metadata()
-    except (OSError, RuntimeError, TypeError, ValueError):
+    from .sources import CallbackFile
+
+    file.seek(0)
+    if file.read(4) not in _READ_BY_LIBRARY:  # others may be damaged, which libmpg123 comments on
         return []
+    file.seek(0)
+    source = CallbackFile(file)
+    try:
+        with soundfile.SoundFile(source) as opened:
+            found = opened.copy_metadata()
+    except (OSError, RuntimeError, TypeError, ValueError):
+        found = {}
+    source.raise_error()
     return _allowed((name.upper(), value) for name, value in found.items())
 
 

@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..atomic_io import PIPE, PendingFile, open_for_writing, standard_output
+from ..atomic_io import PIPE, open_for_writing, standard_output
 from ..errors import SwcError, UsageError
-from .formats import FLOAT_SUBTYPES, STREAMABLE_CONTAINERS, AudioPath, Output, check_signal, output_format
+from ..storage import PendingOutput, storage_of
+from .formats import FLOAT_SUBTYPES, STREAMABLE_CONTAINERS, Output, check_signal, output_format
 from .sinks import LibrarySink, PcmSink, Sink
 from .tags import TagPairs, tags_for
 from .wav import SampleFormat
@@ -20,13 +21,13 @@ from .wav import SampleFormat
 class AudioWriter:
     """Writes audio to a file, to standard output ("-") or to a binary file object.
 
-    A file is written under a temporary name and renamed by `close`; after an error it is removed. Integer
-    subtypes are rounded and clipped, float subtypes store samples unchanged. A WAV of more than 4 GiB becomes
-    RF64. Pipes support WAV and raw samples; the header of a WAV then states `frames`, or the size 0xFFFFFFFF
-    if `frames` is None.
+    A file is written under a temporary name and renamed by `close`, or uploaded if the output is a URL; after
+    an error it is removed. Integer subtypes are rounded and clipped, float subtypes store samples unchanged.
+    A WAV of more than 4 GiB becomes RF64. Pipes support WAV and raw samples; the header of a WAV then states
+    `frames`, or the size 0xFFFFFFFF if `frames` is None.
 
     Args:
-        output: path, "-" or binary file object; a file object stays open.
+        output: path, URL, "-" or binary file object; a file object stays open.
         sample_rate: in Hz.
         channels: number of channels of every block.
         subtype: coding of samples such as "PCM_16", "PCM_24", "FLOAT" or "VORBIS"; default by format.
@@ -66,7 +67,7 @@ class AudioWriter:
         self._frames = frames
         is_file = isinstance(output, (str, os.PathLike)) and os.fspath(output) != PIPE
         self._tags, self.omitted_tags = tags_for(self.format.container if is_file else "", tags)
-        self._pending: PendingFile | None = None
+        self._pending: PendingOutput | None = None
         self._closed = False
         if not isinstance(output, (str, os.PathLike)):
             self.name = str(getattr(output, "name", "the output"))
@@ -76,7 +77,7 @@ class AudioWriter:
             self._sink = self._open_stream(standard_output())
         else:
             self.name = os.fspath(output)
-            self._sink = self._open_path(output, force)
+            self._sink = self._open_path(force)
 
     @property
     def _is_streamable(self) -> bool:
@@ -92,11 +93,11 @@ class AudioWriter:
             )
         return self._library_sink(stream)
 
-    def _open_path(self, path: AudioPath, force: bool) -> Sink:
+    def _open_path(self, force: bool) -> Sink:
         if not self._is_streamable:
             # Checked before an existing file is touched.
             check_signal(self.format, self.sample_rate, self.channels, self.name)
-        self._pending = PendingFile(path, force)
+        self._pending = storage_of(self.name).pending_output(self.name, force)
         temporary = self._pending.temporary
         try:
             if not self._is_streamable:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..audio import AudioReader
 from ..bitstream import StreamReader, verify
 from ..errors import SwcError
+from ..storage import canonical, storage_of
+from ..tokens.npz import read_npz
 from .encode_job import digest_text
-from .files import file_size, open_input
+from .files import open_input
 from .manifest import FAILED, Row, file_digest, read_manifest
 
 
@@ -69,24 +70,24 @@ class Audit:
                 yield finding
 
     def unlisted(self, paths: Sequence[str]) -> Iterator[Finding]:
-        """The files that are not outputs of any row."""
-        listed = {os.path.realpath(row.output) for row in self._rows.values() if row.output is not None}
+        """The files that are not outputs of any row. Raises UsageError."""
+        listed = {canonical(row.output) for row in self._rows.values() if row.output is not None}
         for path in paths:
-            if os.path.realpath(path) not in listed:
+            if canonical(path) not in listed:
                 yield Finding(path, "unlisted", "no manifest lists it")
 
 
 def _check(row: Row, full: bool) -> Finding | None:
-    """Compare an output with its row; None if they agree."""
+    """Compare an output with its row; None if they agree. Raises SwcError if its storage cannot be read."""
     if row.status == FAILED or row.output is None:
         return Finding(row.source, "failed", row.error or "no reason is given")
-    size = file_size(row.output)
-    if size is None:
+    status = storage_of(row.output).status(row.output)
+    if status is None or not status.is_regular:
         return Finding(row.output, "missing", f"made from {row.source}")
-    if size != row.output_bytes:
-        return Finding(row.output, "changed", f"it has {size} bytes instead of {row.output_bytes}")
+    if status.size not in (None, row.output_bytes):
+        return Finding(row.output, "changed", f"it has {status.size} bytes instead of {row.output_bytes}")
     try:
-        found = _stream_values(row.output, full) if row.status == "encoded" else _audio_values(row.output)
+        found = _found_values(row.output, row.status, full)
     except SwcError as error:
         return Finding(row.output, "damaged", str(error))
     for name, value in found.items():
@@ -96,6 +97,13 @@ def _check(row: Row, full: bool) -> Finding | None:
     if full and file_digest(row.output) != row.output_digest:
         return Finding(row.output, "changed", "its digest is another one")
     return None
+
+
+def _found_values(path: str, status: str, full: bool) -> dict[str, object]:
+    """What an output says of itself, by fields of `Row`. Raises BadInputError if it is damaged."""
+    if status == "encoded":
+        return _stream_values(path, full)
+    return _tokens_values(path) if status == "tokens" else _audio_values(path)
 
 
 def _stream_values(path: str, full: bool) -> dict[str, object]:
@@ -117,6 +125,19 @@ def _stream_values(path: str, full: bool) -> dict[str, object]:
             "samples": trailer.total_samples,
             "source_digest": digest_text(trailer.source),
         }
+
+
+def _tokens_values(path: str) -> dict[str, object]:
+    """What a .npz file of tokens says, by fields of `Row`. Raises BadInputError if it is damaged."""
+    with open_input(path) as file:
+        _, tokens = read_npz(file)
+    return {
+        "fingerprint": tokens.fingerprint.hex(),
+        "sample_rate": tokens.sample_rate,
+        "channels": tokens.channels,
+        "samples": tokens.samples,
+        "source_digest": digest_text(tokens.source),
+    }
 
 
 def _audio_values(path: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..audio import AudioReader
 from ..audio.digest import SampleDigest
@@ -55,7 +55,12 @@ class StreamComparison:
 
         The whole output and the whole source are read. Raises SwcError if one of them cannot be read.
         """
-        header, trailer, is_sound = _read_stream(job.output)
+        with open_input(job.output) as file:
+            return self.difference_of(job, file)
+
+    def difference_of(self, job: Job, stream: BinaryIO) -> Difference | None:
+        """How a stream differs from what would be written for the source of a job; see `difference`."""
+        header, trailer, is_sound = _read_stream(stream)
         source = None if trailer is None else trailer.source
         if header is not None and trailer is not None and source is None and is_sound:
             return Difference("does not say from which recording it was made", is_replaceable=False)
@@ -134,16 +139,15 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _read_stream(path: str) -> tuple[Header | None, Trailer | None, bool]:
+def _read_stream(file: BinaryIO) -> tuple[Header | None, Trailer | None, bool]:
     """Header and trailer of a stream as far as they can be read, and whether all of it is sound."""
-    with open_input(path) as file:
-        is_sound = verify(file).ok
-        file.seek(0)
-        try:
-            reader = StreamReader(file)
-        except BadInputError:
-            return None, None, False
-        return reader.header, reader.trailer, is_sound
+    is_sound = verify(file).ok
+    file.seek(0)
+    try:
+        reader = StreamReader(file)
+    except BadInputError:
+        return None, None, False
+    return reader.header, reader.trailer, is_sound
 
 
 def source_digest(reader: AudioReader) -> SourceDigest:

@@ -23,7 +23,7 @@ from ..audio.reader import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from ..bitstream import DamagedWindow, Header, StreamReader
 from ..errors import SwcError, UsageError
 from .codec import JobCodec
-from .files import copy_time, create_output_folder, file_size, open_input
+from .files import check_times, copy_time, create_output_folder, file_size, open_input
 from .manifest import Outcome, file_digest
 from .plan import Job
 from .run import Difference, FileProgress, was_edited
@@ -142,6 +142,8 @@ class FileDecoder:
         """Decode a stream block by block. Raises SwcError."""
         began = time.perf_counter()
         request = self._request
+        if request.preserve_time:
+            check_times(job)
         with open_input(job.source) as file:
             decoder = self._codec.decoder(
                 file,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..atomic_io import PIPE
 from ..audio import AudioReader, choose_channels, merge_tags, mix, read_tags
@@ -16,9 +18,10 @@ from ..audio.wav import SampleFormat
 from ..bitstream import DigestKind, Header, SourceDigest, StreamReader
 from ..encoder import EncoderSettings, SourceFormat
 from ..errors import SwcError
+from ..storage import is_file
 from .codec import JobCodec
 from .comparison import StreamComparison
-from .files import copy_time, create_output_folder, file_size, open_input, open_output
+from .files import check_times, copy_time, create_output_folder, file_size, open_input, open_output
 from .manifest import Outcome
 from .plan import Job
 from .run import Difference, FileProgress
@@ -54,7 +57,7 @@ class EncodeRequest:
     def tags_of(self, source: str) -> tuple[tuple[str, str], ...]:
         """The tags to store for an input."""
         given = tuple(self.tags.items()) if isinstance(self.tags, Mapping) else tuple(self.tags)
-        has_tags = self.copy_tags and self.raw is None and os.path.isfile(source)
+        has_tags = self.copy_tags and self.raw is None and is_file(source)
         return merge_tags(read_tags(source) if has_tags else [], given)
 
     def source_format(
@@ -127,6 +130,10 @@ class EncodeResult:
         )
 
 
+_OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens what a stream is written to."""
+
+
 class _LengthDiffers(Exception):
     """The input contains more samples than its header states."""
 
@@ -151,24 +158,56 @@ class FileEncoder:
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:
         """Encode a file block by block. Raises SwcError."""
-        try:
-            return self._encode(job, progress, trust_length=True)
-        except _LengthDiffers:
-            if not os.path.isfile(job.source) or job.output == PIPE:
-                raise SwcError(f"{job.source}: contains more audio than its header states") from None
-            return self._encode(job, progress, trust_length=False)
+        if self._request.preserve_time:
+            check_times(job)
+        result = self._encode_twice(job, progress, partial(self._open_output, job), job.output != PIPE)
+        if self._request.preserve_time:
+            copy_time(job)
+        return result
 
-    def _encode(self, job: Job, progress: FileProgress, trust_length: bool) -> EncodeResult:
+    def encoded(self, job: Job, progress: FileProgress) -> bytes:
+        """The stream that `run` would write, which is not written. Raises SwcError."""
+        streams: list[bytes] = []
+
+        @contextmanager
+        def memory() -> Iterator[BinaryIO]:
+            file = io.BytesIO()
+            yield file
+            streams.append(file.getvalue())
+
+        self._encode_twice(job, progress, memory, True)
+        return streams[-1]
+
+    @contextmanager
+    def _open_output(self, job: Job) -> Iterator[BinaryIO]:
+        """Open the output of a job."""
+        create_output_folder(job)
+        with open_output(job.output, self._force or job.overwrite) as file:
+            yield file
+
+    def _encode_twice(
+        self, job: Job, progress: FileProgress, open_stream: _OpenStream, can_repeat: bool
+    ) -> EncodeResult:
+        """Encode a file, and if it does not have the length that it states, again where that is possible."""
+        try:
+            return self._encode(job, progress, open_stream, trust_length=True)
+        except _LengthDiffers:
+            if not is_file(job.source) or not can_repeat:
+                raise SwcError(f"{job.source}: contains more audio than its header states") from None
+            return self._encode(job, progress, open_stream, trust_length=False)
+
+    def _encode(
+        self, job: Job, progress: FileProgress, open_stream: _OpenStream, trust_length: bool
+    ) -> EncodeResult:
         """Encode a file; `trust_length` writes the length that it states into the header of the stream."""
         began = time.perf_counter()
         with self._request.open_source(job.source) as reader:
             source = self._source(job, reader, reader.frames if trust_length else None)
             digest = SampleDigest()
             seconds = None if reader.frames is None else reader.frames / reader.sample_rate
-            create_output_folder(job)
             allocation = self._first_pass(job, source, progress, seconds)
             progress.start(reader.name, seconds)
-            with open_output(job.output, self._force or job.overwrite) as file:
+            with open_stream() as file:
                 encoder = self._codec.encoder(file, source, self._request.settings, allocation)
                 for block in reader.blocks():
                     if reader.is_lossless:
@@ -178,8 +217,6 @@ class FileEncoder:
                 if source.total_samples not in (None, encoder.samples):
                     raise _LengthDiffers
                 trailer = encoder.close(_source_digest(reader, digest))
-        if self._request.preserve_time:
-            copy_time(job)
         writer = encoder.writer
         return EncodeResult(
             job,
@@ -204,7 +241,7 @@ class FileEncoder:
         """
         if reader.channels != 2:
             return reader.channels == 1
-        if not os.path.isfile(path):
+        if not is_file(path):
             return False
         with self._request.open_source(path) as ahead:
             return all((block[:, 0] == block[:, 1]).all() for block in ahead.blocks())
@@ -214,7 +251,7 @@ class FileEncoder:
     ) -> RateAllocation | None:
         """Allocate an average rate over a whole file; None for other rates and for pipes."""
         settings = self._request.settings
-        if not self._codec.needs_first_pass(settings) or not os.path.isfile(job.source):
+        if not self._codec.needs_first_pass(settings) or not is_file(job.source):
             return None
         first_pass = self._codec.first_pass(source, settings)
         progress.start(f"first pass: {job.source}", seconds)
@@ -227,6 +264,10 @@ class FileEncoder:
     def difference(self, job: Job) -> Difference | None:
         """How an existing stream differs from what `run` would write, see `Worker`. Raises SwcError."""
         return self._comparison.difference(job)
+
+    def difference_of(self, job: Job, stream: BinaryIO) -> Difference | None:
+        """How a stream differs from what `encoded` would return. Raises SwcError."""
+        return self._comparison.difference_of(job, stream)
 
 
 def _source_digest(reader: AudioReader, samples: SampleDigest) -> SourceDigest | None:

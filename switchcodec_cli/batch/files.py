@@ -1,26 +1,26 @@
-"""Inputs and outputs of jobs: files, or the standard streams for "-"."""
+"""Inputs and outputs of jobs: files and URLs, or the standard streams for "-"."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
-from ..atomic_io import PIPE, atomic_output, standard_input, standard_output, write_error
-from ..errors import BadInputError, SwcError, system_message
+from ..atomic_io import PIPE, standard_input, standard_output, write_error
+from ..errors import BadInputError, SwcError, UsageError, system_message
+from ..storage import atomic_output, is_remote, storage_of
 from .plan import Job
 
 
 @contextmanager
 def open_input(path: str) -> Iterator[BinaryIO]:
-    """Open a file for reading, or standard input for "-". Raises BadInputError."""
+    """Open a file or a URL for reading, or standard input for "-". Raises BadInputError."""
     if path == PIPE:
         yield standard_input()
         return
     try:
-        file = open(path, "rb")  # noqa: SIM115
+        file = storage_of(path).open(path)
     except OSError as error:
         raise BadInputError(f"{path}: cannot read: {system_message(error)}") from None
     except ValueError as error:  # a null character in the name
@@ -31,7 +31,7 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_output(path: str, force: bool) -> Iterator[BinaryIO]:
-    """Open an atomic file for writing, or standard output for "-". Raises SwcError."""
+    """Open an atomic file or upload for writing, or standard output for "-". Raises SwcError."""
     if path != PIPE:
         with atomic_output(path, force) as file:
             yield file
@@ -50,11 +50,15 @@ def create_output_folder(job: Job) -> None:
     """Create the folder of an output if the job requires it. Raises SwcError."""
     if not job.create_folder:
         return
-    folder = Path(job.output).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SwcError(f"{folder}: cannot create this folder: {system_message(error)}") from None
+    folder = os.path.dirname(job.output)
+    if folder:
+        storage_of(folder).create_folder(folder)
+
+
+def check_times(job: Job) -> None:
+    """Check that the modification time of an input can be given to its output. Raises UsageError."""
+    if is_remote(job.source) or is_remote(job.output):
+        raise UsageError(f"{job.source}: modification times are preserved between local files only")
 
 
 def copy_time(job: Job) -> None:
@@ -69,8 +73,9 @@ def copy_time(job: Job) -> None:
 
 
 def file_size(path: str) -> int | None:
-    """Size of a file in bytes, None for anything but a regular file."""
+    """Size of a file in bytes, None if it is unknown, and for anything but a regular file."""
     try:
-        return Path(path).stat().st_size if Path(path).is_file() else None
-    except OSError:
+        status = storage_of(path).status(path)
+    except SwcError:
         return None
+    return status.size if status is not None and status.is_regular else None

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..atomic_io import atomic_output, write_error
 from ..errors import BadInputError, SwcError, UsageError, one_line, system_message
-from .files import file_size
+from ..storage import is_remote, storage_of
+from .files import file_size, open_input
 from .plan import Job
-from .shard import Shard
+from .shard import Shard, path_of_shard
 
 if TYPE_CHECKING:
     import pyarrow
 
-SHARD_FIELD = "{shard}"  # in the name of a manifest, replaced by the number of the shard
 FAILED = "failed"  # status of a recording that could not be processed
 _DIGEST_BYTES = 16
 _BLOCK_BYTES = 1 << 20
@@ -40,7 +40,7 @@ class Row:
     """Path as it was given or found."""
     output: str | None
     status: str
-    """"encoded", "decoded" or "failed"."""
+    """"encoded", "decoded", "tokens" or "failed"."""
     error: str | None = None
     """Message of the error if it failed."""
     source_bytes: int | None = None
@@ -98,7 +98,7 @@ def file_digest(path: str) -> str:
     """BLAKE2b of 16 bytes over a file, in hexadecimal. Raises BadInputError."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
@@ -110,17 +110,12 @@ def manifest_path(pattern: str, shard: Shard | None) -> str:
     """The path of the manifest of a shard.
 
     Raises:
-        UsageError: the format is unknown, or all shards would write the same file.
+        UsageError: the format is unknown, it is a URL, or all shards would write the same file.
     """
     _format(pattern)
-    if shard is None:
-        return pattern
-    if SHARD_FIELD not in pattern:
-        raise UsageError(
-            f"{pattern}: with --shard, the name of the manifest must contain {SHARD_FIELD}, "
-            "which is replaced by the number of the shard"
-        )
-    return pattern.replace(SHARD_FIELD, str(shard.number))
+    if is_remote(pattern):
+        raise UsageError(f"{pattern}: manifests are written to local files only")
+    return path_of_shard(pattern, shard, "manifest")
 
 
 def read_manifest(path: str) -> list[Row]:
@@ -176,7 +171,7 @@ class ManifestWriter:
         The source is compared by size and modification time, the output by its digest.
         """
         row = self._rows.get(job.source)
-        if row is None or row.status == FAILED:
+        if row is None or row.status == FAILED or row.source_time_ns is None:
             return False
         source = _identity(job.source)
         expected = (job.output, self._settings, self._fingerprint, row.source_bytes, row.source_time_ns)
@@ -229,12 +224,24 @@ class ManifestWriter:
 
 
 def _identity(path: str) -> tuple[int | None, int | None]:
-    """Size and modification time of a file; None for what has none."""
+    """Size and modification time of a file or a URL; None for what has none."""
+    if is_remote(path):
+        return _remote_identity(path)
     try:
         status = os.stat(path)
     except OSError:
         return None, None
     return status.st_size, status.st_mtime_ns
+
+
+def _remote_identity(url: str) -> tuple[int | None, int | None]:
+    try:
+        status = storage_of(url).status(url)
+    except SwcError:  # reported when it is read
+        return None, None
+    if status is None:
+        return None, None
+    return status.size, None if status.modified is None else round(status.modified * 1e9)
 
 
 class _JsonLines:
@@ -266,7 +273,7 @@ def _line(row: Row) -> bytes:
 
 def _read_json_lines(path: str) -> list[Any]:
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             *lines, _torn = file.read().split(b"\n")
     except OSError as error:
         raise BadInputError(f"{path}: cannot read: {system_message(error)}") from None
@@ -324,7 +331,8 @@ def _schema() -> pyarrow.Schema:
 def _read_parquet(path: str) -> list[Any]:
     parquet = _import_parquet()
     try:
-        records: list[Any] = parquet.read_table(path).to_pylist()
+        with open_input(path) as file:
+            records: list[Any] = parquet.read_table(file).to_pylist()
     except (OSError, _arrow().ArrowException) as error:
         raise BadInputError(f"{path}: not a readable Parquet file ({one_line(str(error))})") from None
     return records

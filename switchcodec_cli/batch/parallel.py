@@ -34,7 +34,7 @@ _READY, _TEMPORARY, _VALUE, _ERROR = "ready", "temporary", "value", "error"  # k
 _FORK, _JOIN = "fork", "join"  # requests to the fork server
 _EXIT_SECONDS = 10.0  # time that a process gets for removing its partial output
 _LOOK_AHEAD = 8  # calls for each process among which the longest is begun first
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class ProcessError(SwcError):
@@ -318,7 +318,7 @@ def _serve_forks(control: Connection, functions: bytes) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it lives as long as its parent
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))  # before the libraries are loaded
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before the libraries are loaded
     create, preload = pickle.loads(functions)
     if preload is not None:
         with suppress(Exception):  # the workers raise it again, and report it

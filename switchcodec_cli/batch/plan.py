@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
 import os
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ..atomic_io import PIPE, same_file
+from ..atomic_io import PIPE
 from ..errors import BadInputError, SwcError, UsageError
+from ..storage import any_file_exists, canonical, is_file, is_folder, is_remote, is_same_file, storage_of
 from .shard import Shard
 
 STREAM_SUFFIXES = frozenset({".swc"})
+NPZ_SUFFIXES = frozenset({".npz"})
+DATASET_SUFFIXES = frozenset({".parquet", ".tar"})
+TOKENS_SUFFIXES = NPZ_SUFFIXES | DATASET_SUFFIXES
+_KINDS_OF_FILES = {STREAM_SUFFIXES: ".swc files", TOKENS_SUFFIXES: "files of tokens"}  # in messages
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Plan:
     @property
     def has_existing_outputs(self) -> bool:
         """Whether an output of a job exists."""
-        return any(job.output != PIPE and os.path.isfile(job.output) for job in self.jobs)
+        return any_file_exists(job.output for job in self.jobs if job.output != PIPE)
 
     def check(self, force: bool) -> None:
         """Detect errors of a single file before models are loaded. Raises SwcError."""
@@ -135,7 +137,7 @@ class Plan:
         for job in self.jobs:
             if self.has_existing_outputs and not self.resumes and not force:
                 raise UsageError(f"{job.output}: exists already (use --force to overwrite it)")
-            if job.source != PIPE and not os.path.exists(job.source):
+            if job.source != PIPE and storage_of(job.source).status(job.source) is None:
                 raise BadInputError(f"{job.source}: no such file")
 
 
@@ -162,12 +164,12 @@ def find_inputs(
     for argument in arguments:
         if argument == PIPE:
             search.found.append(InputFile(PIPE, PIPE))
-        elif not os.path.lexists(argument) and glob.has_magic(argument):
-            search.add_matches(argument)
+        elif _is_pattern(argument):
+            search.try_to(search.add_matches, argument)
         else:
-            search.add(argument, is_only)
+            search.try_to(search.add, argument, is_only)
     for name in listed:
-        search.add(name, is_only)
+        search.try_to(search.add, name, is_only)
     return Inputs(
         files=[each for each in search.found if isinstance(each, InputFile)],
         rejected=[each for each in search.found if isinstance(each, RejectedInput)],
@@ -184,34 +186,38 @@ class _Search:
         self._suffixes, self._exclude, self._ignored_suffixes = suffixes, exclude, ignored_suffixes
         self.found: list[InputFile | RejectedInput | IgnoredInput] = []
 
+    def try_to(self, add: Callable[..., None], path: str, *arguments: bool) -> None:
+        """Call one of the following methods, and add an input as rejected if its storage cannot be read."""
+        try:
+            add(path, *arguments)
+        except SwcError as error:
+            self.found.append(RejectedInput(path, error))
+
     def add(self, path: str, is_only: bool) -> None:
         """Add a file, or the files in a folder; `is_only` if nothing else was given."""
-        if os.path.isdir(path):
+        storage = storage_of(path)
+        if is_folder(path):
             # Several folders keep their names, so that their trees do not collide.
-            root = path if is_only else os.path.dirname(os.path.abspath(path))
+            root = path if is_only else _parent(path)
             self._add_folder(path, root)
-        elif not os.path.lexists(path):
+        elif not storage.exists(path):
             error = BadInputError(f"{path}: no such file or folder")
             self.found.append(RejectedInput(path, error))
         elif not self._excludes(path):
-            self.found.append(InputFile(path, os.path.basename(path)))
+            self.found.append(InputFile(path, storage.relative_path(path, _parent(path))))
 
     def add_matches(self, pattern: str) -> None:
         """Add the files that match a glob pattern, or if only folders match, the files below them."""
-        parts = Path(pattern).parts
-        first_magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-        root = os.path.join(*parts[:first_magic]) if first_magic else "."
-        matches = sorted(glob.glob(pattern, recursive=True))
-        files = [path for path in matches if not os.path.isdir(path)]
-        if not matches:
+        matches = storage_of(pattern).glob(pattern)
+        if not (matches.files or matches.folders):
             error = BadInputError(f"{pattern}: no file matches this pattern")
             self.found.append(RejectedInput(pattern, error))
-        for path in files:
+        for path in matches.files:
             if not self._excludes(path):
-                self._add_regular(path, root)
-        if not files:
-            for folder in matches:
-                self._add_folder(folder, root)
+                self._add_regular(path, matches.root)
+        if not matches.files:
+            for folder in matches.folders:
+                self._add_folder(folder, matches.root)
 
     def _excludes(self, path: str) -> bool:
         """Whether a pattern matches the name or, if the pattern contains a slash, the whole path."""
@@ -223,23 +229,22 @@ class _Search:
 
     def _add_folder(self, folder: str, root: str) -> None:
         """Add the files in a folder and its subfolders, with paths relative to `root`."""
-        errors: list[OSError] = []
+        errors: list[SwcError] = []
         is_empty = True
-        for parent, folders, names in os.walk(folder, onerror=errors.append):
-            inner = os.path.relpath(parent, folder)
-            kept = []
-            for name in sorted(folders):
-                if name.startswith(".") or self._excludes(os.path.join(inner, name)):
-                    continue
-                path = os.path.join(parent, name)
-                if os.path.islink(path):
+        for found in storage_of(folder).walk(folder, errors.append):
+            parent, inner = found.path, os.path.relpath(found.path, folder)
+
+            def is_left_out(name: str, inner: str = inner) -> bool:
+                return name.startswith(".") or self._excludes(os.path.join(inner, name))
+
+            for name in found.links:
+                if not is_left_out(name):
+                    path = os.path.join(parent, name)
                     self.found.append(IgnoredInput(path, "is a link to a folder, which is not followed"))
-                else:
-                    kept.append(name)
-            folders[:] = kept
-            for name in sorted(names):
+            found.folders[:] = [name for name in found.folders if not is_left_out(name)]
+            for name in found.files:
                 suffix = _suffix(name)
-                if name.startswith(".") or self._excludes(os.path.join(inner, name)):
+                if is_left_out(name):
                     is_empty &= suffix not in self._suffixes
                 elif suffix in self._suffixes:
                     is_empty = False
@@ -247,28 +252,34 @@ class _Search:
                 elif suffix in self._ignored_suffixes:
                     path = os.path.join(parent, name)
                     self.found.append(IgnoredInput(path, self._ignored_suffixes[suffix]))
-        for error in errors:
-            message = f"{error.filename}: cannot list: {error.strerror}"
-            self.found.append(RejectedInput(folder, BadInputError(message)))
+        self.found += [RejectedInput(folder, error) for error in errors]
         if is_empty and not errors:
-            kind = ".swc files" if self._suffixes == STREAM_SUFFIXES else "audio files"
+            kind = _KINDS_OF_FILES.get(self._suffixes, "audio files")
             self.found.append(RejectedInput(folder, BadInputError(f"{folder}: no {kind} in this folder")))
 
     def _add_regular(self, path: str, root: str) -> None:
         """Add a file that was found; named pipes and devices, which might block, are ignored."""
-        try:
-            mode = os.stat(path).st_mode
-        except OSError:  # reported when it is read
-            mode = stat.S_IFREG
-        if stat.S_ISREG(mode):
-            self.found.append(InputFile(path, os.path.relpath(path, root)))
+        storage = storage_of(path)
+        kind = storage.unreadable_kind(path)
+        if kind is None:
+            self.found.append(InputFile(path, storage.relative_path(path, root)))
         else:
-            kind = "a named pipe" if stat.S_ISFIFO(mode) else "not a regular file"
             self.found.append(IgnoredInput(path, f"is {kind}"))
 
 
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
+
+
+def _parent(path: str) -> str:
+    """The folder that a file or folder is in."""
+    return os.path.dirname(path.rstrip("/") if is_remote(path) else os.path.abspath(path))
+
+
+def _is_pattern(argument: str) -> bool:
+    """Whether an argument is a glob pattern, not a file whose name looks like one. Raises SwcError."""
+    storage = storage_of(argument)
+    return storage.has_magic(argument) and not storage.exists(argument)
 
 
 def split_output(
@@ -287,7 +298,7 @@ def split_output(
         return inputs, output
     last, are_two = inputs[-1], len(inputs) == 2
     has_output_suffix = _suffix(last) in conversion.output_suffixes
-    if os.path.isdir(last) or (are_two and (last == PIPE or has_output_suffix)):
+    if (last != PIPE and is_folder(last)) or (are_two and (last == PIPE or has_output_suffix)):
         return inputs[:-1], last
     if has_output_suffix:
         raise UsageError(
@@ -295,9 +306,9 @@ def split_output(
         )
     if _suffix(last) in conversion.unwritable_suffixes:
         raise UsageError(f"{last}: {_output_hint(last, conversion)}")
-    is_pattern = glob.has_magic(last)
+    is_pattern = storage_of(last).has_magic(last)
     looks_like_input = _suffix(last) in conversion.input_suffixes and not are_two
-    if last != PIPE and not (os.path.lexists(last) or is_pattern or looks_like_input):
+    if last != PIPE and not (storage_of(last).exists(last) or is_pattern or looks_like_input):
         hint = _output_hint(last, conversion)
         raise UsageError(
             f"{last}: no such file or folder; {hint}; for a new folder use -o {last.rstrip('/')}/"
@@ -336,32 +347,30 @@ def plan_jobs(
     inputs = find_inputs(
         arguments, conversion.input_suffixes, selection.exclude, conversion.ignored_suffixes, listed
     )
-    is_single = selection.listed is None and _is_single(arguments)
-    plan = Plan(rejected=inputs.rejected, ignored=inputs.ignored, is_single=is_single)
+    single = selection.listed is None and is_single(arguments)
+    plan = Plan(rejected=inputs.rejected, ignored=inputs.ignored, is_single=single)
     if any(file.path == PIPE for file in inputs.files):
         if not plan.is_single:
             raise UsageError("standard input cannot be one of several inputs")
         output = PIPE if output is None else output
     if base is None:
-        folder = _output_folder(output, plan.is_single, conversion.output_suffixes)
+        folder = _output_folder(output, plan.is_single, conversion)
     else:
         folder = _relative_output_folder(base, output)
-    plan.resumes = not is_single or folder is not None
+    plan.resumes = not single or folder is not None
 
-    sources = {os.path.realpath(file.path) for file in inputs.files if file.path != PIPE}
+    sources = {canonical(file.path) for file in inputs.files if file.path != PIPE}
     owners: dict[str, str] = {}  # the input of every output
-    for (
-        file
-    ) in inputs.files:  # those of other shards, too, since their outputs may collide with those of this one
+    for file in inputs.files:  # of other shards too, since their outputs may collide with those of this one
         relative = file
         try:
             if base is not None:
-                relative = InputFile(file.path, _path_below(base, file.path))
+                relative = InputFile(file.path, path_below(base, file.path))
             job = _job(relative, output, folder, conversion.output_suffix)
             is_duplicate = _is_duplicate(job, owners, sources)
             rejected = None
         except _Rejection as rejection:
-            rejected = RejectedInput(file.path, rejection.error)
+            rejected = RejectedInput(file.path, rejection)
         if selection.shard is not None and not selection.shard.contains(relative.relative_path):
             continue
         if rejected is not None:
@@ -371,12 +380,8 @@ def plan_jobs(
     return plan
 
 
-class _Rejection(Exception):
+class _Rejection(UsageError):
     """An input that cannot be processed, unlike the others."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.error = UsageError(message)
 
 
 def _is_duplicate(job: Job, owners: dict[str, str], sources: set[str]) -> bool:
@@ -392,31 +397,35 @@ def _is_duplicate(job: Job, owners: dict[str, str], sources: set[str]) -> bool:
     """
     if job.output == PIPE:
         return False
-    resolved = os.path.realpath(job.output)
+    resolved = canonical(job.output)
     is_new = resolved not in owners
     owner = owners.setdefault(resolved, job.source)
-    if same_file(job.source, job.output) or (resolved in sources and os.path.isfile(resolved)):
+    if is_same_file(job.source, job.output) or (resolved in sources and is_file(resolved)):
         raise _Rejection(f"{job.source}: its output {job.output} would replace an input")
-    if owner != job.source and not same_file(owner, job.source):
+    if owner != job.source and not is_same_file(owner, job.source):
         raise _Rejection(f"{job.source}: its output {job.output} is also that of {owner}")
     return not is_new
 
 
 def _relative_output_folder(base: str, output: str | None) -> str:
     """The output folder if paths below `base` are kept. Raises UsageError if that is impossible."""
-    if not os.path.isdir(base):
+    if not is_folder(base):
         raise UsageError(f"--relative-to {base}: no such folder")
     if output is None:
         raise UsageError("--relative-to needs an output folder, given with -o")
-    if output == PIPE or (os.path.lexists(output) and not os.path.isdir(output)):
+    if output == PIPE or (storage_of(output).exists(output) and not is_folder(output)):
         raise UsageError(f"--relative-to needs an output folder, but {output} is a file")
     return output
 
 
-def _path_below(base: str, path: str) -> str:
-    """Path relative to a folder. Raises _Rejection if it is outside."""
+def path_below(base: str, path: str) -> str:
+    """Path relative to a folder. Raises UsageError if it is outside."""
     if path == PIPE:
         raise UsageError("standard input has no path for --relative-to")
+    if is_remote(path) or is_remote(base):
+        if not path.startswith(base.rstrip("/") + "/"):
+            raise _Rejection(f"{path}: is not below {base} (--relative-to)")
+        return storage_of(path).relative_path(path, base)
     candidates = (
         os.path.relpath(path, base),
         os.path.relpath(os.path.realpath(os.path.dirname(path) or "."), os.path.realpath(base)),
@@ -432,11 +441,11 @@ def _is_outside(relative: str) -> bool:
     return relative == os.pardir or relative.startswith(os.pardir + os.sep)
 
 
-def _is_single(arguments: Sequence[str]) -> bool:
-    """Whether the arguments are one file, not a folder or a pattern."""
-    if len(arguments) != 1 or os.path.isdir(arguments[0]):
+def is_single(arguments: Sequence[str]) -> bool:
+    """Whether arguments are one file, not a folder or a pattern."""
+    if len(arguments) != 1:
         return False
-    return os.path.lexists(arguments[0]) or not glob.has_magic(arguments[0])
+    return arguments[0] == PIPE or not (is_folder(arguments[0]) or _is_pattern(arguments[0]))
 
 
 def _job(file: InputFile, output: str | None, folder: str | None, suffix: str) -> Job:
@@ -444,6 +453,8 @@ def _job(file: InputFile, output: str | None, folder: str | None, suffix: str) -
     if folder is not None:
         if file.path == PIPE:
             raise UsageError("standard input needs the name of an output file, not of a folder")
+        if is_remote(file.path) and not _is_inside(file.relative_path):
+            raise _Rejection(f"{file.path}: this name cannot be kept in an output folder")
         path = os.path.join(folder, os.path.splitext(file.relative_path)[0] + suffix)
         return Job(file.path, path, create_folder=True)
     if output is not None:
@@ -451,21 +462,25 @@ def _job(file: InputFile, output: str | None, folder: str | None, suffix: str) -
     return Job(file.path, os.path.splitext(file.path)[0] + suffix)
 
 
-def _output_folder(output: str | None, is_single: bool, suffixes: frozenset[str]) -> str | None:
+def _is_inside(relative_path: str) -> bool:
+    """Whether a path of another system names a file below the folder that it is joined to."""
+    return not {"", ".", ".."}.intersection(relative_path.split("/")) and "\0" not in relative_path
+
+
+def _output_folder(output: str | None, is_single: bool, conversion: Conversion) -> str | None:
     """The output if it is a folder; None if there is no output or it is a file."""
     if output is None:
         return None
-    if os.path.isdir(output) or output.endswith(("/", os.sep)):
+    if (output != PIPE and is_folder(output)) or output.endswith(("/", os.sep)):
         return output
-    exists = output == PIPE or os.path.lexists(output)
-    is_file = exists or _suffix(output) in suffixes
+    exists = output == PIPE or storage_of(output).exists(output)
+    is_file = exists or _suffix(output) in conversion.output_suffixes
     if not is_single and is_file:
         hint = "" if exists else f"; for a folder of this name write {output}/"
         raise UsageError(f"several inputs need an output folder, but {output} is a file{hint}")
     if is_single and not is_file:
-        example = ".swc" if suffixes == STREAM_SUFFIXES else ".wav"
         raise UsageError(
-            f"{output}: the suffix of an output file, such as {example}, is missing; "
+            f"{output}: the suffix of an output file, such as {conversion.output_suffix}, is missing; "
             f"for a folder write {output}/"
         )
     return None if is_file else output

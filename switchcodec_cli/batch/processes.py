@@ -63,6 +63,8 @@ ENCODING_COSTS = (
 )
 """By effort."""
 DECODING_COST = Cost(0.005, 0.0175, 0.5)
+TOKENS_COST = Cost(0.005, 0.003, 0.0)
+"""Of streams, most of it for modelled indices."""
 
 
 def default_processes(jobs: Sequence[Job], cost: Cost, cores: int) -> int:

@@ -6,22 +6,28 @@ import os
 import pickle
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..atomic_io import PIPE
 from ..errors import SwcError, UsageError, describe, exit_code_of, system_message
+from ..storage import is_file, is_remote, storage_of
 from .files import file_size
 from .manifest import ManifestWriter
 from .plan import IgnoredInput, Job, Plan
 
+if TYPE_CHECKING:
+    from .parallel import ProcessError
+
 SOME_FAILED = 1  # exit code if several files were given and some failed
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 Result_co = TypeVar("Result_co", covariant=True)
 Result_contra = TypeVar("Result_contra", contravariant=True)
 
@@ -78,6 +84,25 @@ class Worker(Protocol[Result_co]):
         """How the existing output of a job differs from what `run` would write; None if it does not."""
 
 
+class Pool(Protocol):
+    """Executes calls elsewhere, such as `ray_pool.RayPool`."""
+
+    def results(
+        self, create: Callable[[], Callable[[Item], Value]], items: Sequence[Item]
+    ) -> Generator[Value | ProcessError, None, None]:
+        """Call a function for every item, and yield the results in the order of the items.
+
+        Close the iterator to stop the calls.
+
+        Args:
+            create: makes the function, where it is called; can be pickled, as can items and results.
+            items: arguments of the calls.
+
+        Yields:
+            The result of each call, or an error if the function raised an exception, or its process ended.
+        """
+
+
 Compare = Callable[[Job], Difference | None]
 
 
@@ -123,6 +148,7 @@ def run_plan(
     processes: int = 1,
     preload: Callable[[], None] | None = None,
     manifest: ManifestWriter | None = None,
+    pool: Pool | None = None,
 ) -> BatchResult[Result]:
     """Execute all jobs of a plan.
 
@@ -146,6 +172,7 @@ def run_plan(
         preload: loads what `create_worker` then finds, for several processes at once.
         manifest: receives the outcomes of jobs, whose results are `Recorded`; jobs that it says are done are
             skipped, unless they are forced or their inputs are to be deleted.
+        pool: executes jobs instead of processes of this machine, unless they are with standard streams.
 
     Raises:
         SwcError: the worker cannot be created.
@@ -154,7 +181,7 @@ def run_plan(
     """
     executor = _Executor(create_worker, options, compare, resume=plan.resumes or options.update)
     try:
-        return _Batch(reporter, manifest).run(plan, executor, processes, preload)
+        return _Batch(reporter, manifest).run(plan, executor, processes, preload, pool)
     except _BatchError as error:
         raise error.error from None
 
@@ -181,6 +208,7 @@ class _Batch(Generic[Result]):
         executor: _Executor[Result],
         processes: int,
         preload: Callable[[], None] | None,
+        pool: Pool | None,
     ) -> BatchResult[Result]:
         """Execute all jobs."""
         result = self._result
@@ -189,8 +217,8 @@ class _Batch(Generic[Result]):
         for rejected in plan.rejected:
             self.failed(rejected.source, None, rejected.error)
         jobs = self._without_done(plan.jobs, executor)
-        if processes > 1 and len(jobs) > 1:
-            self._run_in_processes(jobs, executor, processes, preload)
+        if (pool is not None and jobs) or (processes > 1 and len(jobs) > 1):
+            self._run_in_processes(jobs, executor, processes, preload, pool)
         else:
             for job in jobs:
                 self._run_here(job, executor)
@@ -228,6 +256,7 @@ class _Batch(Generic[Result]):
         executor: _Executor[Result],
         processes: int,
         preload: Callable[[], None] | None,
+        pool: Pool | None,
     ) -> None:
         """Execute jobs in worker processes, and report their events in order."""
         from .parallel import Calls, ProcessError, ordered_results
@@ -235,9 +264,12 @@ class _Batch(Generic[Result]):
         began = time.perf_counter()
         elsewhere = [job for job in jobs if PIPE not in (job.source, job.output)]
         create = copy(executor).recorded  # the worker of this process cannot be pickled
-        lengths = [file_size(job.source) or 0 for job in elsewhere]
-        calls = Calls(create, elsewhere, lengths, preload if executor.needs_worker(elsewhere) else None)
-        results = ordered_results(calls, processes)
+        if pool is None:
+            lengths = [file_size(job.source) or 0 for job in elsewhere]
+            calls = Calls(create, elsewhere, lengths, preload if executor.needs_worker(elsewhere) else None)
+            results = ordered_results(calls, processes)
+        else:
+            results = pool.results(create, elsewhere)
         with closing(results) as outcomes:
             for job in jobs:
                 if PIPE in (job.source, job.output):
@@ -406,7 +438,7 @@ class _Executor(Generic[Result]):
     def needs_worker(self, jobs: Sequence[Job]) -> bool:
         """Whether the worker is certain to be needed for one of the jobs."""
         return not self._options.dry_run and (
-            self._options.force or not all(os.path.isfile(job.output) for job in jobs)
+            self._options.force or not all(is_file(job.output) for job in jobs)
         )
 
     def recorded(self) -> Callable[[Job], list[methodcaller]]:
@@ -425,7 +457,7 @@ class _Executor(Generic[Result]):
 
     def execute(self, job: Job, reporter: Reporter[Result]) -> None:
         """Execute a job, or skip it if its output is up to date."""
-        if os.path.isfile(job.output):
+        if job.output != PIPE and is_file(job.output):
             if self._resume and not self._options.force and self._is_up_to_date(job):
                 reporter.skipped(job)
                 if self._options.delete_input and not self._options.dry_run:
@@ -478,16 +510,20 @@ class _Executor(Generic[Result]):
     def _delete_source(self, job: Job, reporter: Reporter[Result]) -> None:
         """Delete a source whose output was compared with it, when the output is on the disk."""
         try:
-            _flush_to_disk(job.output)
-            os.unlink(job.source)
+            if not is_remote(job.output):
+                _flush_to_disk(job.output)
         except OSError as error:
             raise SwcError(f"{job.source}: cannot delete: {system_message(error)}") from None
+        storage_of(job.source).delete(job.source)
         reporter.deleted(job)
 
 
 def is_stale(job: Job) -> bool:
     """Whether the output of a job is older than its source."""
-    return os.path.getmtime(job.output) < os.path.getmtime(job.source)
+    output, source = storage_of(job.output).status(job.output), storage_of(job.source).status(job.source)
+    if output is None or source is None or output.modified is None or source.modified is None:
+        return False
+    return output.modified + output.resolution < source.modified
 
 
 def was_edited(job: Job) -> bool:
@@ -495,8 +531,10 @@ def was_edited(job: Job) -> bool:
 
     The modification time of the output may be that of another source, but when that was set is known, too.
     """
-    output = os.stat(job.output)
-    return max(output.st_mtime, output.st_ctime) < os.path.getmtime(job.source)
+    output, source = storage_of(job.output).status(job.output), storage_of(job.source).status(job.source)
+    if output is None or source is None or output.changed is None or source.modified is None:
+        return False
+    return output.changed + output.resolution < source.modified
 
 
 def _flush_to_disk(path: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from ..errors import UsageError
 
+SHARD_FIELD = "{shard}"  # in the name of a file, replaced by the number of the shard
 _DIGEST_BYTES = 8
 
 
@@ -52,6 +53,27 @@ class Shard:
             relative_path: path below the root that was given.
         """
         return path_number(relative_path) % self.count == self.number
+
+
+def path_of_shard(pattern: str, shard: Shard | None, kind: str) -> str:
+    """The path of a file that each shard writes on its own.
+
+    Args:
+        pattern: the path, with `SHARD_FIELD` in it.
+        shard: the shard; None for all inputs, the path is then taken as it is.
+        kind: what the file is, such as "manifest".
+
+    Raises:
+        UsageError: all shards would write the same file.
+    """
+    if shard is None:
+        return pattern
+    if SHARD_FIELD not in pattern:
+        raise UsageError(
+            f"{pattern}: with --shard, the name of the {kind} must contain {SHARD_FIELD}, "
+            "which is replaced by the number of the shard"
+        )
+    return pattern.replace(SHARD_FIELD, str(shard.number))
 
 
 def path_number(relative_path: str) -> int:

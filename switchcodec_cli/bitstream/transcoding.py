@@ -5,9 +5,10 @@ Experts are applied in ascending order, so the first experts of a mask with thei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
@@ -84,12 +85,10 @@ def transcode(
     reader = StreamReader(source)
     header = _new_header(reader.header, settings)
     index_model = cache(partial(load, header))  # read once, and only if an index is modelled
-    windows = _sound_windows(reader, index_model)
+    windows = sound_windows(reader, index_model)
     writer = StreamWriter(target, header)
     if settings.kbps is None:
-        for group in _groups(windows):
-            fewer = [keep_experts(window, settings.experts) for window in group]
-            _write(writer, fewer, index_model)
+        write_windows(writer, (keep_experts(window, settings.experts) for window in windows), index_model)
     else:
         held = list(windows)  # reads the trailer too
         total = reader.total_samples or 0
@@ -139,30 +138,38 @@ def _new_header(header: Header, settings: TranscodeSettings) -> Header:
     return replace(header, entropy_coded=entropy_coded)
 
 
-def _sound_windows(reader: StreamReader, index_model: Callable[[], IndexModel]) -> Iterator[Window]:
-    """All windows with plain indices. Raises BadInputError for damage."""
+def sound_windows(reader: StreamReader, index_model: Callable[[], IndexModel]) -> Iterator[Window]:
+    """All windows of a stream, with plain indices.
+
+    Args:
+        reader: Of the stream, at its beginning.
+        index_model: Gives the index model; called if the stream is entropy-coded.
+
+    Raises:
+        BadInputError: A window is damaged, or the stream as a whole is invalid or truncated.
+    """
     for window in restored_windows(reader.header, index_model, iter(reader), 0, LANES):
         if isinstance(window, DamagedWindow):
             raise BadInputError(f"window {window.index} at {window.start:.3f} s is damaged ({window.reason})")
         yield window
 
 
-def _groups(windows: Iterator[Window]) -> Iterator[list[Window]]:
-    group: list[Window] = []
-    for window in windows:
-        group.append(window)
-        if len(group) == LANES:
-            yield group
-            group = []
-    yield group
+def write_windows(
+    writer: StreamWriter, windows: Iterable[Window], index_model: Callable[[], IndexModel]
+) -> None:
+    """Write windows with plain indices, coded as the header of the stream says.
 
-
-def _write(writer: StreamWriter, windows: Sequence[Window], index_model: Callable[[], IndexModel]) -> None:
-    header = writer.header
-    if header.entropy_coded:
-        windows = model_indices(header.parameters, index_model(), windows)
-    for window in windows:
-        writer.write(window)
+    Args:
+        writer: Of the stream.
+        windows: All of them, or those that follow.
+        index_model: Gives the index model; called for each group of windows if the stream is entropy-coded.
+    """
+    header, remaining = writer.header, iter(windows)
+    while group := list(islice(remaining, LANES)):
+        if header.entropy_coded:
+            group = model_indices(header.parameters, index_model(), group)
+        for window in group:
+            writer.write(window)
 
 
 def _fit(

@@ -17,8 +17,10 @@ from .encode import encode
 from .errors import CLOSED_PIPE, TERMINATED, ClosedPipe, Interrupted, Invocation, report, silence_streams
 from .evaluate import evaluate
 from .info import info
+from .listen_results import listen_results
 from .options import debug_option, version_option
 from .play import play
+from .tokens import tokens
 from .train import train
 from .transcode import transcode
 from .verify import verify
@@ -119,7 +121,21 @@ def cli(context: click.Context, /) -> int:
     return 0
 
 
-for command in (encode, decode, transcode, play, info, verify, weights, evaluate, train, completion):
+COMMANDS = (
+    encode,
+    decode,
+    transcode,
+    tokens,
+    play,
+    info,
+    verify,
+    weights,
+    evaluate,
+    listen_results,
+    train,
+    completion,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from ..batch.manifest import manifest_path
-from ..batch.plan import Conversion, Plan, plan_jobs
+from ..batch.plan import Conversion, Plan, Selection, plan_jobs
 from ..batch.run import RunOptions
 from ..batch.shard import Shard
 from .options import (
@@ -20,6 +20,7 @@ from .options import (
     manifest_option,
     parse_selection,
     quiet_option,
+    ray_option,
     selection_options,
     update_option,
     weights_option,
@@ -40,6 +41,7 @@ class BatchOptions:
     weights: str | None
     device: str
     jobs: int | None
+    ray_address: str | None
     manifest: str | None
     update: bool
     force: bool
@@ -49,7 +51,11 @@ class BatchOptions:
 
     def plan(self, inputs: Sequence[str], output: str | None, conversion: Conversion) -> Plan:
         """The jobs for the arguments of the command. Raises SwcError."""
-        selection = parse_selection(
+        return plan_jobs(inputs, output, conversion, self.selection(inputs))
+
+    def selection(self, inputs: Sequence[str]) -> Selection:
+        """Which inputs are taken beside the arguments. Raises SwcError."""
+        return parse_selection(
             inputs=inputs,
             relative_to=self.relative_to,
             exclude=self.exclude,
@@ -57,7 +63,6 @@ class BatchOptions:
             null=self.null,
             shard=self.shard,
         )
-        return plan_jobs(inputs, output, conversion, selection)
 
     def manifest_path(self) -> str | None:
         """The manifest to write, None for none. Raises UsageError."""
@@ -74,6 +79,7 @@ _OPTIONS = (
     weights_option,
     device_option,
     jobs_option,
+    ray_option,
     manifest_option,
     update_option,
     force_option,

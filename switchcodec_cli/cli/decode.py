@@ -104,6 +104,8 @@ def decode(
     with --raw. By default, outputs are written beside their inputs. The last argument is the output if it has
     the suffix of an audio format or is a folder.
 
+    IN and OUT may be URLs that begin with s3://, gs://, az:// or sftp://, and IN https://.
+
     The output has the sample rate, the channels and the exact length of the original. Opus and MP3, which
     support certain sample rates only, get the next higher one, and --rate asks for any other. Damaged files
     are errors unless --conceal is given.

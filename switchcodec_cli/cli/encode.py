@@ -67,6 +67,8 @@ def encode(
     pattern, or - for standard input. By default, outputs are written beside their inputs. The last argument
     is the output if it ends in .swc or is a folder.
 
+    IN and OUT may be URLs that begin with s3://, gs://, az:// or sftp://, and IN https://.
+
     Formats such as M4A, MP4, WMA and AAC are decoded by ffmpeg, which must be installed.
 
     If several inputs are given, errors are reported and the remaining files are encoded. Running the command
@@ -80,7 +82,7 @@ def encode(
     from ..batch.encode_job import existing_stream
 
     request = encode_request(**options)
-    plan = batch.plan(inputs, output, _conversion(request))
+    plan = batch.plan(inputs, output, audio_conversion(request))
     if delete_input and any(PIPE in (job.source, job.output) for job in plan.jobs):
         raise UsageError("--delete-input needs files, not standard input or standard output")
     comparison = None
@@ -116,7 +118,7 @@ class _CreateEncoder:
         return FileEncoder(self.codec.load(), self.request, self.force)
 
 
-def _conversion(request: EncodeRequest) -> Conversion:
+def audio_conversion(request: EncodeRequest) -> Conversion:
     """Which files are encoded."""
     from ..audio.formats import FFMPEG_SUFFIXES, RAW_SUFFIXES, READABLE_SUFFIXES, VIDEO_SUFFIXES
 

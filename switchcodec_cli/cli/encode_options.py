@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,6 +118,10 @@ def encode_request(
         copy_tags=not no_tags,
         preserve_time=preserve_time,
     )
+
+
+ENCODE_OPTION_NAMES = frozenset(inspect.signature(encode_request).parameters)
+"""Names of the parameters of these options."""
 
 
 def parse_tags(entries: Sequence[str]) -> list[tuple[str, str]]:

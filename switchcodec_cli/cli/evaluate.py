@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import SwcError, UsageError
 from .errors import Invocation, exit_code_of_files
-from .formatting import format_json
+from .formatting import format_json, format_size
 from .options import (
     Command,
     channels_option,
@@ -27,7 +30,8 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from ..api import Codec
-    from ..evaluation import NoReference, RateQuality, Row, Score
+    from ..evaluation import AudioStore, DecodedFolder, NoReference, Point, RateQuality, Row, Score
+    from ..report.listening_page import PageOptions
 
 EXAMPLES = (
     ("swc eval speech.wav", "Prints a table of quality at four rates."),
@@ -42,7 +46,12 @@ EXAMPLES = (
         "Measures naturalness, voice, words and pitch of speech.",
     ),
     ("swc eval archive/ --no-reference", "Measures recordings whose originals are gone."),
+    (
+        "swc eval valid/ --html report.html --codec opus --also EnCodec@6=encodec6/",
+        "Makes a page with audio to compare with Opus, and with files that EnCodec decoded at 6 kbps.",
+    ),
 )
+OWN_CURVE = "swc"  # its name beside other codecs
 DEFAULT_RATES = "0.89,2.67,5.33,8"
 TABLE_WIDTH = 200  # characters, if standard output is not a terminal
 _MAX_LISTED = 10  # recordings without transcript
@@ -63,6 +72,23 @@ def parse_rates(value: str) -> tuple[float, ...]:
 def parse_names(value: str) -> tuple[str, ...]:
     """Split names separated by commas."""
     return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def parse_folders(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[DecodedFolder]:
+    """Convert folders of decoded files, NAME=DIR or NAME@KBPS=DIR. Raises click.BadParameter."""
+    from ..evaluation import DecodedFolder
+
+    folders = []
+    for value in values:
+        label, _equals, folder = value.partition("=")
+        name, _at, rate = label.partition("@")
+        if not name or not folder:
+            raise click.BadParameter(f"{value!r} is not NAME=DIR or NAME@KBPS=DIR")
+        folders.append(DecodedFolder(name, Path(folder), parse_rates(rate)[0] if rate else None))
+    labels = [(folder.name, folder.kbps) for folder in folders]
+    if len(set(labels)) < len(labels):
+        raise click.BadParameter("two folders have the same name and rate")
+    return folders
 
 
 @click.command("eval", cls=Command, examples=EXAMPLES, short_help="Measure quality at several rates.")
@@ -117,6 +143,29 @@ def parse_names(value: str) -> tuple[str, ...]:
     type=click.Path(readable=False),
     help="Plot quality against rate into a file (needs switchcodec-cli[plot]).",
 )
+@click.option(
+    "--html",
+    metavar="HTML",
+    type=click.Path(readable=False),
+    help="Write a page with curves, audio to compare, and blind tests (needs switchcodec-cli[report]).",
+)
+@click.option("--assets", is_flag=True, help="Put the audio of the page into a folder beside it.")
+@click.option(
+    "--codec",
+    "codecs",
+    type=parse_names,
+    metavar="LIST",
+    default="",
+    help="Compare with other codecs, separated by commas: opus (at 6, 12 and 24 kbps; needs ffmpeg).",
+)
+@click.option(
+    "--also",
+    metavar="NAME[@KBPS]=DIR",
+    multiple=True,
+    callback=parse_folders,
+    help="Compare with files in DIR that were decoded elsewhere and have the names of the originals; can be "
+    "repeated.",
+)
 @channels_option
 @phase_iterations_option
 @weights_option
@@ -140,6 +189,10 @@ def evaluate(
     no_visqol: bool,
     workers: int,
     plot: str | None,
+    html: str | None,
+    assets: bool,
+    codecs: tuple[str, ...],
+    also: list[DecodedFolder],
     channels: str,
     phase_iterations: int | None,
     weights: str | None,
@@ -158,7 +211,13 @@ def evaluate(
 
     With --no-reference, REF are recordings or .swc files to measure by themselves, with DNSMOS.
     """
-    from ..evaluation import check_metrics, load_transcripts, missing_metrics, rate_quality, sweep_points
+    from ..evaluation import (
+        check_metrics,
+        load_transcripts,
+        missing_metrics,
+        points_of_other_codecs,
+        rate_quality,
+    )
 
     invocation: Invocation = context.obj
     if alone:
@@ -168,6 +227,11 @@ def evaluate(
         from ..report.figure_file import check_figure_path
 
         check_figure_path(plot, force)
+    for decoded in also:
+        if not decoded.folder.is_dir():
+            raise UsageError(f"{decoded.folder}: no such folder")
+    page = _page_options(html, assets, force)
+    other_points = points_of_other_codecs(codecs)
     excluded = {"pesq": no_pesq, "stoi": no_stoi, "visqol": no_visqol}
     names = _names_without(metrics or ("default",), [name for name, out in excluded.items() if out])
     spoken = None
@@ -179,8 +243,9 @@ def evaluate(
     from ..api import Codec
 
     codec = Codec.load(weights, device)
+    own_points = _own_points(kbps, sweep, effort, OWN_CURVE if other_points or also else "")
     progress = Progress("evaluating", quiet=quiet, debug=invocation.debug)
-    with progress:
+    with progress, _audio_store(page) as store:
         _report_missing(progress, missing_metrics(names))
         if spoken is not None:
             _report_without_transcript(progress, references, spoken)
@@ -193,23 +258,69 @@ def evaluate(
         result = rate_quality(
             codec,
             references,
-            sweep_points(kbps, effort) if sweep else kbps,
+            [*own_points, *other_points],
             metrics=names,
             transcripts=spoken,
             channels=channels,
             workers=workers,
             encode_options={"effort": effort},
             decode_options={"phase_iterations": phase_iterations},
+            also=also,
+            on_coded=store.keep if store else None,
             on_row=on_row,
         )
         for error in result.errors.values():
             progress.error(SwcError(error))
+        if page and store and result.rows:
+            _write_page(result, store, replace(page, weights=codec.fingerprint.hex()), progress)
     _print_result(result, as_json)
     if plot is not None and result.rows:
         from ..report.rate_quality_figure import plot_rate_quality
 
         plot_rate_quality(result, plot, force)
     return exit_code_of_files(list(result.exit_codes.values()), result.files)
+
+
+def _own_points(kbps: Sequence[float], sweep: bool, effort: int, curve: str) -> list[Point]:
+    from ..evaluation import Point, sweep_points
+
+    return sweep_points(kbps, effort) if sweep else [Point.at_rate(rate, curve) for rate in kbps]
+
+
+def _page_options(html: str | None, assets: bool, force: bool) -> PageOptions | None:
+    """Where the page is written, if one is wanted. Raises UsageError if it cannot be."""
+    if html is None:
+        if assets:
+            raise UsageError("--assets goes with --html")
+        return None
+    from ..report.listening_page import PageOptions, check_page
+
+    options = PageOptions(html, assets=assets, force=force)
+    check_page(options)
+    return options
+
+
+@contextmanager
+def _audio_store(page: PageOptions | None) -> Iterator[AudioStore | None]:
+    """Keeps the audio of the page until it is written."""
+    if page is None:
+        yield None
+        return
+    from ..evaluation import AudioStore
+
+    with AudioStore() as store:
+        yield store
+
+
+def _write_page(result: RateQuality, store: AudioStore, page: PageOptions, progress: Progress) -> None:
+    from ..report.listening_page import LARGE_PAGE, write_page
+
+    progress.start(f"writing {page.path}", store.seconds)
+    size = write_page(result, store.items, page, progress.advance)
+    progress.finish()
+    progress.message(f"{page.path}: {format_size(size)}")
+    if size > LARGE_PAGE:
+        progress.warning(f"{page.path}: is large for a browser; --assets puts the audio into files beside it")
 
 
 def _check_alone(context: click.Context) -> None:
@@ -303,8 +414,9 @@ def _report_without_transcript(
 
 
 def _row_text(row: Row) -> str:
-    curve = f"{row.curve}, {row.setting}: " if row.curve else ""
-    return f"{row.file}: {curve}{row.kbps:.3f} kbps, {_scores_text(row.scores)}"
+    curve = f"{', '.join(filter(None, [row.curve, row.setting]))}: " if row.curve else ""
+    rate = f"{row.kbps:.3f} kbps" if math.isfinite(row.kbps) else "rate unknown"
+    return f"{row.file}: {curve}{rate}, {_scores_text(row.scores)}"
 
 
 def _scores_text(scores: Mapping[str, float]) -> str:

@@ -68,8 +68,8 @@ def info(
     """Show the header, the bit budget and the routing of .swc files. Weights are not needed.
 
     The routing is shown over time: the number of experts, the use of each expert, and the bits of every
-    window. FILE may be a folder, or - for standard input. Damage is listed; the exit code is then 3, or 1 if
-    there are several files.
+    window. FILE may be a folder, a URL, or - for standard input. Damage is listed; the exit code is then 3,
+    or 1 if there are several files.
     """
     inputs = find_inputs(files, STREAM_SUFFIXES)
     if plot is not None:

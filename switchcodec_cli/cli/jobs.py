@@ -1,4 +1,4 @@
-"""What the commands `encode`, `decode` and `play` share."""
+"""What the commands `encode`, `decode`, `tokens` and `play` share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..atomic_io import PIPE
 from ..batch.manifest import ManifestWriter, Outcome
 from ..batch.plan import Job, Plan
 from ..batch.processes import Cost, default_processes, may_use_gpu, usable_cores
-from ..batch.run import BatchResult, Compare, Worker, run_plan
+from ..batch.run import BatchResult, Compare, Pool, Worker, run_plan
 from ..errors import UsageError
 from .batch_options import BatchOptions
 from .errors import Interrupted, Invocation
@@ -52,6 +52,22 @@ def damage_warnings(
     if truncated is not None:
         warnings.append(f"{name}: {truncated}; everything before was {verb}")
     return warnings
+
+
+def create_pool(address: str | None, device: str = "cpu", actors: int | None = None) -> Pool | None:
+    """The Ray cluster at an address; None for no address.
+
+    Args:
+        address, device, actors: see `RayPool`.
+
+    Raises:
+        SwcError: there is no such cluster, or Ray is not installed.
+    """
+    if address is None:
+        return None
+    from ..batch.ray_pool import RayPool
+
+    return RayPool(address, device, actors)
 
 
 @dataclass
@@ -109,6 +125,10 @@ class Task(Generic[Result]):
     """See `run_plan`."""
     delete_input: bool = False
     """See `RunOptions`."""
+    loads_codec: bool = True
+    """Whether the workers load the codec."""
+    receive: Callable[[Result], None] | None = None
+    """Takes each result in this process, in the order of the plan."""
 
 
 def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: Invocation) -> int:
@@ -128,18 +148,21 @@ def run_jobs(plan: Plan, task: Task[Result], batch: BatchOptions, invocation: In
         debug=invocation.debug,
         dry_run=batch.dry_run,
         verb=task.verb,
+        receive=task.receive,
     )
     with progress, _open_manifest(task, batch) as manifest:
         try:
+            pool = create_pool(batch.ray_address, batch.device, batch.jobs)
             result = run_plan(
                 plan,
                 task.create_worker,
                 progress,
                 batch.run_options(task.delete_input),
                 task.compare,
-                batch.jobs or _default_processes(plan, task),
-                task.codec.preload,
+                1 if pool is not None else batch.jobs or _default_processes(plan, task),
+                task.codec.preload if task.loads_codec else None,
                 manifest,
+                pool,
             )
         except (KeyboardInterrupt, Interrupted) as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted()
@@ -163,7 +186,7 @@ def _open_manifest(task: Task[Result], batch: BatchOptions) -> ManifestWriter | 
 
 
 def _default_processes(plan: Plan, task: Task[Result]) -> int:
-    if may_use_gpu(task.codec.device):
+    if task.loads_codec and may_use_gpu(task.codec.device):
         return 1
     return default_processes(plan.jobs, task.cost, usable_cores())
 
@@ -194,5 +217,7 @@ def _summary(batch: BatchResult[Result], verb: str) -> str:
         before = format_size(sum(result.input_bytes or 0 for result in batch.results))
         after = format_size(sum(result.output_bytes or 0 for result in batch.results))
         speed = format_speed(seconds, batch.elapsed)
-        text += f": {format_duration(seconds)} of audio, {before} -> {after}, {speed}"
+        is_known = all(None not in (result.input_bytes, result.output_bytes) for result in batch.results)
+        sizes = f"{before} -> {after}, " if is_known else ""
+        text += f": {format_duration(seconds)} of audio, {sizes}{speed}"
     return text

@@ -71,7 +71,7 @@ jobs_option = click.option(
     metavar="N",
     help="Number of files to process at the same time, each in a process of its own with one thread.  "
     "[default: as many as there are cores if that is faster, by the effort and the number and sizes of the "
-    "files, else 1]",
+    "files, else 1; with --ray as many as the cluster has room for]",
 )
 
 
@@ -97,6 +97,13 @@ manifest_option = click.option(
     help="Write a row for each recording: sizes, digests, length, rate, weights, or the error. With that of "
     "a former run, recordings whose row and output are unchanged are skipped without reading them, and "
     "others are processed. With --shard, {shard} in the name is replaced by I.",
+)
+ray_option = click.option(
+    "--ray",
+    "ray_address",
+    metavar="auto|ADDRESS",
+    help="Process files on a Ray cluster, one at a time on each core or share of a GPU; auto is the cluster "
+    "that this machine belongs to (needs switchcodec-cli[ray]).",
 )
 preserve_time_option = click.option(
     "--preserve-time", is_flag=True, help="Give outputs the modification times of their inputs."

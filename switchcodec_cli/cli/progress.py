@@ -212,6 +212,7 @@ class BatchProgress(Progress, Generic[Result]):
         debug: see `Progress`.
         dry_run: print what would be done on standard output.
         verb: what is done, such as "encoded".
+        receive: takes each result before it is reported.
 
     Attributes:
         verb: see above.
@@ -229,14 +230,18 @@ class BatchProgress(Progress, Generic[Result]):
         debug: bool = False,
         dry_run: bool = False,
         verb: str = "",
+        receive: Callable[[Result], None] | None = None,
     ) -> None:
         super().__init__(action, files, quiet or dry_run, as_json, debug)
         self._quiet = quiet  # a dry run has no bars, but messages
         self._report, self._dry_run, self.verb = report, dry_run, verb
+        self._receive = receive
         self.done = 0
 
     def succeeded(self, result: Result) -> None:
         """Print the result of a job."""
+        if self._receive is not None:
+            self._receive(result)
         self.done += 1
         report = self._report(result)
         for warning in report.warnings:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ..atomic_io import PIPE, same_file
+from ..atomic_io import PIPE
 from ..batch.files import open_input, open_output
 from ..errors import UsageError
+from ..storage import is_same_file
 from .errors import Invocation
 from .formatting import format_size
 from .options import Command, force_option, json_option, quiet_option, weights_option
@@ -50,14 +51,14 @@ def transcode(
 
     Neither the audio nor the networks are needed. Each window keeps the first of its experts. A file encoded
     at the lower rate is better at this rate, since the encoder could choose the experts for it. IN and OUT
-    may be - for the standard streams. Damaged files are errors.
+    may be URLs, or - for the standard streams. Damaged files are errors.
     """
     from ..bitstream.transcoding import TranscodeSettings
     from ..bitstream.transcoding import transcode as transcode_stream
     from ..model.packaged_index_model import index_model_of
 
     settings = TranscodeSettings(kbps, experts, None if coding is None else coding == "modelled")
-    if PIPE not in (source, output) and same_file(source, output):
+    if PIPE not in (source, output) and is_same_file(source, output):
         raise UsageError(f"{source}: its output would replace it")
     progress = Progress("transcoding", quiet=quiet, as_json=as_json, debug=invocation.debug)
     with open_input(source) as file, open_output(output, force) as target:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import glob
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..atomic_io import PIPE
 from ..batch.plan import STREAM_SUFFIXES, InputFile, find_inputs
-from ..batch.run import SOME_FAILED
+from ..batch.run import SOME_FAILED, Pool
 from ..batch.shard import Shard
-from ..errors import BadInputError, UsageError, one_line
+from ..errors import BadInputError, SwcError, UsageError, one_line
+from ..storage import storage_of
 from .errors import Invocation, describe, exit_code_of, exit_code_of_files
 from .formatting import format_duration, unlisted_text
-from .options import Command, json_option, shard_option
+from .jobs import create_pool
+from .options import Command, json_option, ray_option, shard_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ EXAMPLES = (
     "manifests",
     multiple=True,
     metavar="FILE|GLOB",
-    help="Compare outputs with this manifest of encode or decode instead; can be repeated.",
+    help="Compare outputs with this manifest of encode, decode or tokens instead; can be repeated.",
 )
 @click.option(
     "--full", is_flag=True, help="With --manifest, read outputs as a whole, not only headers and trailers."
@@ -47,6 +48,7 @@ EXAMPLES = (
 @shard_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="List only damaged files.")
+@ray_option
 @click.pass_obj
 def verify(
     invocation: Invocation,
@@ -57,11 +59,13 @@ def verify(
     shard: Shard | None,
     as_json: bool,
     quiet: bool,
+    ray_address: str | None,
 ) -> int:
     """Check .swc files for damage. Weights are not needed.
 
-    All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, or - for
-    standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of several is.
+    All checksums, fields and counts are checked, and all damage is listed. FILE may be a folder, a URL,
+    or - for standard input. The exit code is 3 if a file is damaged, truncated or unreadable; 1 if one of
+    several is.
 
     With --manifest, the outputs that manifests list are compared with their rows: missing, changed and
     damaged ones are reported, and failed recordings. If FILEs are given, too, streams that no manifest lists
@@ -69,6 +73,8 @@ def verify(
     """
     if full and not manifests:
         raise UsageError("--full goes with --manifest")
+    if ray_address is not None and manifests:
+        raise UsageError("--ray does not go with --manifest")
     if not files and not manifests:
         raise UsageError("no files are given")
     inputs = find_inputs(files, STREAM_SUFFIXES)
@@ -84,8 +90,9 @@ def verify(
         progress.record(_error_record(rejected.source, describe(rejected.error)))
         failures.append(exit_code_of(rejected.error))
     chosen = inputs.in_shard(shard)
-    for file in chosen:
-        code = _verify_file(file.path, progress, as_json, quiet)
+    paths = [file.path for file in chosen]
+    for path, outcome in zip(paths, _outcomes(paths, create_pool(ray_address)), strict=True):
+        code = _print_outcome(path, outcome, progress, as_json, quiet)
         if code:
             failures.append(code)
     return exit_code_of_files(failures, len(chosen) + len(inputs.rejected))
@@ -115,32 +122,54 @@ def _audit(
 
 
 def find_manifests(patterns: Sequence[str]) -> list[str]:
-    """The files that names or glob patterns stand for. Raises BadInputError."""
+    """The files that names, URLs or glob patterns stand for. Raises SwcError."""
     paths: dict[str, None] = {}  # in order, each once
     for pattern in patterns:
-        matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+        storage = storage_of(pattern)
+        matches = [pattern]
+        if not storage.exists(pattern):
+            matches = storage.glob(pattern).files if storage.has_magic(pattern) else []
         if not matches:
             raise BadInputError(f"{pattern}: no such manifest")
         paths.update(dict.fromkeys(matches))
     return list(paths)
 
 
-def _verify_file(path: str, progress: Progress, as_json: bool, quiet: bool) -> int:
-    """Check a file and print the result; returns the exit code for it."""
+def _outcomes(paths: Sequence[str], pool: Pool | None) -> Iterator[Report | Exception]:
+    """Check files, here or on a cluster; yields a report or an error for each."""
+    if pool is None or PIPE in paths:
+        return map(_verify_file, paths)
+    return pool.results(_get_verify_file, paths)
+
+
+def _get_verify_file() -> Callable[[str], Report | Exception]:
+    return _verify_file
+
+
+def _verify_file(path: str) -> Report | Exception:
+    """Check a file; returns an error if it cannot be read."""
     from ..batch.files import open_input
     from ..bitstream import verify as verify_stream
 
     try:
         with open_input(path) as file:
-            report = verify_stream(file)
-    except (BadInputError, OSError) as error:
-        progress.record(_error_record(path, progress.error(error, path)))
-        return exit_code_of(error)
-    progress.record(_record(path, report))
-    if not as_json and not (report.ok and quiet):
-        for line in _lines(path, report):
+            return verify_stream(file)
+    except (SwcError, OSError) as error:
+        return error
+
+
+def _print_outcome(
+    path: str, outcome: Report | Exception, progress: Progress, as_json: bool, quiet: bool
+) -> int:
+    """Print the result of a check; returns the exit code for it."""
+    if isinstance(outcome, Exception):
+        progress.record(_error_record(path, progress.error(outcome, path)))
+        return exit_code_of(outcome)
+    progress.record(_record(path, outcome))
+    if not as_json and not (outcome.ok and quiet):
+        for line in _lines(path, outcome):
             click.echo(one_line(line))
-    return 0 if report.ok else BadInputError.exit_code
+    return 0 if outcome.ok else BadInputError.exit_code
 
 
 def _seconds(report: Report) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,21 +59,28 @@ class ChunkAnalyzer:
         distance: Of the model.
         header: Of the stream.
         options: What chunks are to hold.
+        latents: Of each piece of audio that would go through the networks, if they are known; see
+            `network_inputs`.
 
     Attributes:
         samples: Samples per channel taken so far, at the original rate.
     """
 
     def __init__(
-        self, model: CodecModel, distance: PerceptualDistance, header: Header, options: AnalysisOptions
+        self,
+        model: CodecModel,
+        distance: PerceptualDistance,
+        header: Header,
+        options: AnalysisOptions,
+        latents: Sequence[Tensor] | None = None,
     ) -> None:
         self._model, self._distance, self._options = model, distance, options
-        self._latents = LatentEncoder(model, distance)
+        self._encode = LatentEncoder(model, distance)
         self._signals, self._channels = header.signals, header.channels
         self._size, self._dimension = model.config.frames_per_window, model.config.latent_dimension
         self._silence_peak = SILENCE_PEAK if header.experts_total is not None else INAUDIBLE_PEAK
-        self._resampler = StreamResampler(header.original_rate, model.config.sample_rate, self._signals)
-        self._framer = _Framer(self._signals, model.hop, CHUNK_WINDOWS * self._size)
+        self._framer = _Framer(model, header)
+        self._known_latents = None if latents is None else iter(latents)
         self._estimator = DistortionEstimator(model.quantizer, distance)
         self._index_cost = None
         if options.index_cost_experts is not None:
@@ -83,9 +90,7 @@ class ChunkAnalyzer:
         self._intensity = None
         if self._signals == 2 and model.backbone.has_band_gains:
             self._intensity = IntensityStereo(model.backbone, model.config.sample_rate)
-        self._network = ContextStream(
-            self._run_network, max(self._latents.context, STFT_CONTEXT), CHUNK_WINDOWS * self._size
-        )
+        self._network = _network_stream(model, self._run_network)
         self._audio = np.zeros((self._signals, 0, model.hop), np.float32)  # whose latents are not there yet
         self.samples = 0
 
@@ -103,8 +108,7 @@ class ChunkAnalyzer:
         if block.ndim != 2 or block.shape[1] != self._channels:
             raise UsageError(f"a block must be (n, {self._channels}), not {block.shape}")
         self.samples += len(block)
-        resampled = self._resampler.process(block[:, : self._signals], last)
-        frames = self._framer.push(resampled, last)
+        frames = self._framer.push(block[:, : self._signals], last)
         if frames is None:
             return
         self._audio = np.concatenate([self._audio, frames], 1)
@@ -123,7 +127,8 @@ class ChunkAnalyzer:
 
     def _run_network(self, audio: Tensor) -> Tensor:
         """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
-        z = self._latents(audio.flatten(1))
+        known = self._known_latents
+        z = self._encode(audio.flatten(1)) if known is None else next(known)
         if not self._options.needs_magnitudes:
             return z
         return torch.cat([z, self._model.backbone.stft_magnitude(audio).flatten(2)], -1)
@@ -200,17 +205,56 @@ class ChunkAnalyzer:
         return self._estimator.from_decoding(windows, features)
 
 
-class _Framer:
-    """Cuts audio into latent frames, at least a chunk at a time; the last one is filled by extrapolation."""
+def network_inputs(model: CodecModel, header: Header, samples: FloatSamples) -> list[Tensor]:
+    """The pieces of a whole recording of which a `ChunkAnalyzer` makes latents.
 
-    def __init__(self, signals: int, hop: int, chunk: int) -> None:
-        self._hop, self._minimum = hop, chunk * hop
+    Args:
+        model: The model.
+        header: Of the stream.
+        samples: The recording. # (n, channels)
+
+    Returns:
+        For each run, audio of a chunk and its context. # (signals, T, hop) each
+    """
+    framer = _Framer(model, header)
+    frames = framer.push(samples[:, : header.signals], last=True)
+    if frames is None:
+        return []
+    inputs: list[Tensor] = []
+
+    def collect(audio: Tensor) -> Tensor:
+        inputs.append(audio)
+        return audio
+
+    continued = np.concatenate([frames, framer.continuation()], 1)
+    _network_stream(model, collect).push(torch.from_numpy(continued).to(model.device), last=True)
+    return inputs
+
+
+def _network_stream(model: CodecModel, function: Callable[[Tensor], Tensor]) -> ContextStream:
+    """Applies a function to frames of audio in the chunks of a stream, with the context of the network."""
+    context = max(model.config.backbone_config.latent_context, STFT_CONTEXT)
+    return ContextStream(function, context, CHUNK_WINDOWS * model.config.frames_per_window)
+
+
+class _Framer:
+    """Resamples audio and cuts it into latent frames, at least a chunk at a time.
+
+    The last frame is filled by extrapolation.
+    """
+
+    def __init__(self, model: CodecModel, header: Header) -> None:
+        signals = header.signals
+        self._resampler = StreamResampler(header.original_rate, model.config.sample_rate, signals)
+        self._hop = model.hop
+        self._minimum = CHUNK_WINDOWS * model.config.frames_per_window * model.hop
         self._pending = [np.zeros((0, signals), np.float32)]
         self._length = 0  # of all pending blocks
         self._tail = np.zeros((signals, 0), np.float32)  # of the frames so far
 
     def push(self, audio: FloatSamples, last: bool) -> FloatSamples | None:
         """Add samples (n, signals); returns frames (signals, m, hop), or None if there are too few."""
+        audio = self._resampler.process(audio, last)
         self._pending.append(audio)
         self._length += len(audio)
         if not last and self._length < self._minimum:

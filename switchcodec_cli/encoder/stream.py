@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..audio.digest import SampleDigest
 from ..audio.samples import FloatSamples, as_samples
@@ -40,6 +41,7 @@ class StreamEncoder:
         writer: Of the stream; its header says what is encoded.
         settings: The rate and the effort.
         allocation: Result of a `FirstPass` over the same audio with the same settings.
+        latents: Of each run of the encoder network, if they are known; see `analysis.network_inputs`.
     """
 
     @torch.inference_mode(False)  # the refiner and latent refinement need gradients
@@ -49,6 +51,7 @@ class StreamEncoder:
         writer: StreamWriter,
         settings: EncoderSettings,
         allocation: RateAllocation | None = None,
+        latents: Sequence[Tensor] | None = None,
     ) -> None:
         header = writer.header
         distance = PerceptualDistance(model)
@@ -62,7 +65,7 @@ class StreamEncoder:
             decode_for_distortion=allocation is None and (settings.effort > 0 or not settings.constant),
             index_cost_experts=index_cost_experts(settings, header),
         )
-        self._analyzer = ChunkAnalyzer(model, distance, header, options)
+        self._analyzer = ChunkAnalyzer(model, distance, header, options, latents)
         self._allocator: Allocator = (
             RateControl(settings, header) if allocation is None else FirstPassAllocator(allocation)
         )
@@ -155,13 +158,20 @@ class FirstPass:
         model: The model to encode with.
         header: Of the stream to be written.
         settings: With an average rate.
+        latents: See `StreamEncoder`.
     """
 
     @torch.inference_mode(False)  # the refiner needs gradients
-    def __init__(self, model: CodecModel, header: Header, settings: EncoderSettings) -> None:
+    def __init__(
+        self,
+        model: CodecModel,
+        header: Header,
+        settings: EncoderSettings,
+        latents: Sequence[Tensor] | None = None,
+    ) -> None:
         options = AnalysisOptions(distortion=True, index_cost_experts=index_cost_experts(settings, header))
         self._channels = header.channels
-        self._analyzer = ChunkAnalyzer(model, PerceptualDistance(model), header, options)
+        self._analyzer = ChunkAnalyzer(model, PerceptualDistance(model), header, options, latents)
         self._control = RateControl(settings, header, look_ahead=None)
 
     def write(self, block: Any) -> None:

@@ -1,5 +1,7 @@
 """Quality metrics, and tables of quality against rate. Torch is not imported before something is measured."""
 
+from .audio_store import AudioStore, StoredAudio, StoredItem, StoredVersion
+from .decoded_folder import DecodedFolder
 from .metrics import (
     GROUPS,
     METRICS,
@@ -11,7 +13,9 @@ from .metrics import (
     missing_metrics,
 )
 from .no_reference import NoReference, Score, no_reference
+from .other_codecs import OTHER_CODECS, points_of_other_codecs
 from .rate_quality import (
+    CodedFile,
     Mean,
     Point,
     RateQuality,
@@ -26,6 +30,10 @@ from .transcripts import load_transcripts
 __all__ = [
     "GROUPS",
     "METRICS",
+    "OTHER_CODECS",
+    "AudioStore",
+    "CodedFile",
+    "DecodedFolder",
     "Mean",
     "Metric",
     "NoReference",
@@ -33,6 +41,9 @@ __all__ = [
     "RateQuality",
     "Row",
     "Score",
+    "StoredAudio",
+    "StoredItem",
+    "StoredVersion",
     "available_metrics",
     "check_metrics",
     "choose_metrics",
@@ -42,6 +53,7 @@ __all__ = [
     "measure_alone",
     "missing_metrics",
     "no_reference",
+    "points_of_other_codecs",
     "rate_quality",
     "sweep_points",
 ]

@@ -18,7 +18,7 @@ from ..errors import BadInputError, SwcError
 from .metrics import METRICS, choose_metrics, measure_alone, missing_metrics
 from .rate_quality import find_audio_files
 from .signals import mean_of_known
-from .table import missing_caption, score_cell, scores_for_json, table_parts
+from .table import missing_caption, score_cell, table_parts, values_for_json
 
 Decode = Callable[[bytes], tuple[NDArray[Any], int]]
 """Decodes the bytes of a stream to samples (n,) or (n, channels) and a sample rate in Hz."""
@@ -55,8 +55,8 @@ class NoReference:
         return {
             "metrics": list(self.metrics),
             "missing": list(self.missing),
-            "means": scores_for_json(self.means()),
-            "files": [{**asdict(row), "scores": scores_for_json(row.scores)} for row in self.rows],
+            "means": values_for_json(self.means()),
+            "files": [values_for_json(asdict(row)) for row in self.rows],
             "errors": self.errors,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -15,11 +16,12 @@ from typing import Any, Protocol, TypedDict
 from numpy.typing import NDArray
 from rich.table import Table
 
-from ..audio import READABLE_SUFFIXES, AudioReader, choose_channels, mix
+from ..audio import READABLE_SUFFIXES, AudioReader, choose_channels, mix, resample
 from ..errors import BadInputError, SwcError, UsageError
+from .decoded_folder import DecodedFolder
 from .metrics import METRICS, choose_metrics, measure, missing_metrics
 from .signals import mean_of_known
-from .table import missing_caption, score_cell, scores_for_json, table_parts
+from .table import missing_caption, score_cell, table_parts, values_for_json
 
 ALL_KINDS = "all"
 
@@ -44,11 +46,19 @@ class Point:
     setting: str  # short label: a rate in kbps, or "Q" and a quality
     options: Mapping[str, Any]  # keyword arguments for the codec's `encode`
     asked_kbps: float | None = None
+    codec: EncoderDecoder | None = None  # another one than that evaluated; may decode at its own sample rate
 
     @classmethod
-    def at_rate(cls, kbps: float, curve: str = "", name: str = "kbps", **options: Any) -> Point:
+    def at_rate(
+        cls,
+        kbps: float,
+        curve: str = "",
+        name: str = "kbps",
+        codec: EncoderDecoder | None = None,
+        **options: Any,
+    ) -> Point:
         """A rate, passed to the codec as the argument called `name`, with further options."""
-        return cls(curve, f"{kbps:g}", {name: kbps, **options}, float(kbps))
+        return cls(curve, f"{kbps:g}", {name: kbps, **options}, float(kbps), codec)
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,10 @@ class Row:
     curve: str
     setting: str
     asked_kbps: float | None
-    kbps: float  # all bytes of the encoded file over the duration
-    size: int  # bytes
+    kbps: float  # all bytes of the encoded file over the duration; not-a-number if unknown
+    size: int | None  # bytes
     seconds: float
-    encode_seconds: float
+    encode_seconds: float  # not-a-number if it was not encoded here
     decode_seconds: float
     scores: dict[str, float] = field(default_factory=dict)  # by name of the metric
 
@@ -113,7 +123,7 @@ class RateQuality:
             "curve": first.curve,
             "setting": first.setting,
             "asked_kbps": first.asked_kbps,
-            "kbps": 8e-3 * sum(row.size for row in rows) / seconds,
+            "kbps": sum(row.kbps * row.seconds for row in rows) / seconds,
             "files": len(rows),
             "seconds": seconds,
             "encode_speed": seconds / max(sum(row.encode_seconds for row in rows), 1e-9),
@@ -122,12 +132,12 @@ class RateQuality:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as plain values for JSON; scores that do not exist are None."""
+        """The result as plain values for JSON; numbers that are unknown are None."""
         return {
             "metrics": list(self.metrics),
             "missing": list(self.missing),
-            "means": [_without_nan(mean) for mean in self.means()],
-            "files": [_without_nan(asdict(row)) for row in self.rows],
+            "means": [values_for_json(mean) for mean in self.means()],
+            "files": [values_for_json(asdict(row)) for row in self.rows],
             "errors": self.errors,
         }
 
@@ -153,7 +163,7 @@ class RateQuality:
                 table.add_section()
             names = [""] * len(group) if group == previous else group
             scores = [score_cell(mean["scores"][name], METRICS[name].decimals) for name in metrics]
-            table.add_row(*names, mean["setting"], f"{mean['kbps']:.3f}", str(mean["files"]), *scores)
+            table.add_row(*names, mean["setting"], score_cell(mean["kbps"], 3), str(mean["files"]), *scores)
             previous = group
         return table
 
@@ -214,7 +224,9 @@ def sweep_points(rates: Sequence[float], effort: int) -> list[Point]:
     from ..encoder import EFFORTS, MAX_QUALITY
 
     constant = [
-        Point.at_rate(rate, f"constant, effort {each}", effort=each) for each in EFFORTS for rate in rates
+        Point.at_rate(rate, f"constant, effort {each}", effort=each, cbr=True)
+        for each in EFFORTS
+        for rate in rates
     ]
     average = [
         Point.at_rate(rate, f"average, effort {effort}", "average_kbps", effort=effort) for rate in rates
@@ -238,6 +250,8 @@ def rate_quality(
     workers: int = 1,
     encode_options: Mapping[str, Any] | None = None,
     decode_options: Mapping[str, Any] | None = None,
+    also: Sequence[DecodedFolder] = (),
+    on_coded: Callable[[CodedFile], None] | None = None,
     on_row: Callable[[Row, int, int], None] | None = None,
 ) -> RateQuality:
     """Encode every file at every point, decode the bytes, and measure the result.
@@ -253,7 +267,9 @@ def rate_quality(
         transcripts: What is said in recordings, by the names of their files without suffix.
         channels: "auto", "mono" or "stereo", as in encoding.
         workers: Processes that measure beside the codec; 1 measures in this one.
-        encode_options, decode_options: Further keyword arguments for the codec.
+        encode_options, decode_options: Further keyword arguments for the codec, not for those of points.
+        also: Folders with files that were decoded elsewhere, each a further curve.
+        on_coded: Called with the audio of each row before it is measured.
         on_row: Called with each row, the number of rows so far, and the greatest number there can be.
 
     Raises:
@@ -270,75 +286,134 @@ def rate_quality(
     result = RateQuality(
         check_metrics(metrics, bool(transcripts)), files=len(files), missing=missing_metrics(metrics)
     )
-    coder = _Coder(codec, list(distinct.values()), channels, encode_options or {}, decode_options or {})
+    own = _CodecOptions(codec, encode_options or {}, decode_options or {})
+    coder = _Coder(own, list(distinct.values()), also, channels, on_coded or _ignore)
     score = _Scorer(result.metrics, transcripts or {})
     for row in _scored(coder.code_files(files, result), score, workers):
         result.rows.append(row)
         if on_row:
-            on_row(row, len(result.rows), len(files) * len(distinct))
+            on_row(row, len(result.rows), len(files) * (len(distinct) + len(also)))
     return result
 
 
 @dataclass(frozen=True)
-class _CodedFile:
-    """A row without scores, and the signals to measure."""
+class CodedFile:
+    """A row without scores, and its audio."""
 
     row: Row
-    reference: NDArray[Any]  # (n,) or (n, channels)
-    decoded: NDArray[Any]  # (n,) or (n, channels)
+    reference: NDArray[Any]  # (n, channels)
+    decoded: NDArray[Any]  # (m, channels)
+    sample_rate: int  # of both, in Hz
+    data: bytes | None  # the encoded file; None if it was not encoded here
+
+
+def _ignore(_: CodedFile) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class _CodecOptions:
+    """A codec and keyword arguments for it."""
+
+    codec: EncoderDecoder
+    encode: Mapping[str, Any] = field(default_factory=dict)
+    decode: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Original:
+    """A file to encode."""
+
+    file: Path
+    audio: NDArray[Any]  # (n, channels)
     sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.audio) / self.sample_rate
 
 
 @dataclass(frozen=True)
 class _Coder:
     """Encodes and decodes files at several points."""
 
-    codec: EncoderDecoder
+    own: _CodecOptions
     points: Sequence[Point]
+    also: Sequence[DecodedFolder]
     channels: str
-    encode_options: Mapping[str, Any]
-    decode_options: Mapping[str, Any]
+    on_coded: Callable[[CodedFile], None]
 
-    def code_files(self, files: Iterable[Path], result: RateQuality) -> Iterator[_CodedFile]:
+    def code_files(self, files: Iterable[Path], result: RateQuality) -> Iterator[CodedFile]:
         """Code all files; errors of those that fail are put into `result`."""
         for file in files:
             try:
-                yield from self.code_file(file)
+                for coded in self.code_file(self._read(file)):
+                    self.on_coded(coded)
+                    yield coded
             except SwcError as error:
                 result.errors[str(file)] = str(error)
                 result.exit_codes[str(file)] = error.exit_code
 
-    def code_file(self, file: Path) -> Iterator[_CodedFile]:
-        """Code one file at every point."""
-        with AudioReader(file) as reader:
-            sample_rate = reader.sample_rate
-            count = choose_channels(reader.channels, self.channels, reader.name)
-            audio = mix(reader.read(), count)
-        if not len(audio):
-            raise BadInputError(f"{file}: holds no audio to measure")
-        seconds = len(audio) / sample_rate
+    def code_file(self, original: _Original) -> Iterator[CodedFile]:
+        """Code one file at every point, and find it in every folder."""
         for point in self.points:
-            started = time.perf_counter()
-            options = {**self.encode_options, **point.options}
-            data = self.codec.encode(audio if count > 1 else audio[:, 0], sample_rate, **options)
-            encoded = time.perf_counter()
-            decoded, decoded_rate = self.codec.decode(data, **self.decode_options)
-            finished = time.perf_counter()
-            if decoded_rate != sample_rate:
-                raise SwcError(f"{file}: was decoded at {decoded_rate} Hz instead of {sample_rate} Hz")
-            row = Row(
-                file=str(file),
-                kind=file.resolve().parent.name,
-                curve=point.curve,
-                setting=point.setting,
-                asked_kbps=point.asked_kbps,
-                kbps=8e-3 * len(data) / seconds,
-                size=len(data),
-                seconds=seconds,
-                encode_seconds=encoded - started,
-                decode_seconds=finished - encoded,
-            )
-            yield _CodedFile(row, audio, decoded, sample_rate)
+            codec = self.own if point.codec is None else _CodecOptions(point.codec)
+            yield _code(codec, point, original)
+        for folder in self.also:
+            yield self._find(folder, original)
+
+    def _read(self, file: Path) -> _Original:
+        with AudioReader(file) as reader:
+            count = choose_channels(reader.channels, self.channels, reader.name)
+            original = _Original(file, mix(reader.read(), count), reader.sample_rate)
+        if not len(original.audio):
+            raise BadInputError(f"{file}: holds no audio to measure")
+        return original
+
+    def _find(self, folder: DecodedFolder, original: _Original) -> CodedFile:
+        audio, sample_rate = original.audio, original.sample_rate
+        decoded = folder.read(original.file, sample_rate, audio.shape[1])
+        row = Row(
+            file=str(original.file),
+            kind=original.file.resolve().parent.name,
+            curve=folder.name,
+            setting=folder.setting,
+            asked_kbps=folder.kbps,
+            kbps=math.nan if folder.kbps is None else folder.kbps,
+            size=None,
+            seconds=original.seconds,
+            encode_seconds=math.nan,
+            decode_seconds=math.nan,
+        )
+        return CodedFile(row, audio, decoded, sample_rate, None)
+
+
+def _code(codec: _CodecOptions, point: Point, original: _Original) -> CodedFile:
+    audio, sample_rate = original.audio, original.sample_rate
+    started = time.perf_counter()
+    options = {**codec.encode, **point.options}
+    data = codec.codec.encode(audio if audio.shape[1] > 1 else audio[:, 0], sample_rate, **options)
+    encoded = time.perf_counter()
+    decoded, decoded_rate = codec.codec.decode(data, **codec.decode)
+    finished = time.perf_counter()
+    if point.codec is not None:
+        decoded = resample(decoded, decoded_rate, sample_rate)[: len(audio)]
+    elif decoded_rate != sample_rate:
+        raise SwcError(f"{original.file}: was decoded at {decoded_rate} Hz instead of {sample_rate} Hz")
+    row = Row(
+        file=str(original.file),
+        kind=original.file.resolve().parent.name,
+        curve=point.curve,
+        setting=point.setting,
+        asked_kbps=point.asked_kbps,
+        kbps=8e-3 * len(data) / original.seconds,
+        size=len(data),
+        seconds=original.seconds,
+        encode_seconds=encoded - started,
+        decode_seconds=finished - encoded,
+    )
+    return CodedFile(row, audio, decoded[:, None] if decoded.ndim == 1 else decoded, sample_rate, data)
 
 
 @dataclass(frozen=True)
@@ -348,12 +423,12 @@ class _Scorer:
     metrics: Sequence[str]
     transcripts: Mapping[str, str]
 
-    def __call__(self, file: _CodedFile) -> dict[str, float]:
+    def __call__(self, file: CodedFile) -> dict[str, float]:
         transcript = self.transcripts.get(Path(file.row.file).stem)
         return measure(file.reference, file.decoded, file.sample_rate, self.metrics, transcript)
 
 
-def _scored(coded: Iterable[_CodedFile], score: _Scorer, workers: int) -> Iterator[Row]:
+def _scored(coded: Iterable[CodedFile], score: _Scorer, workers: int) -> Iterator[Row]:
     """The rows with their scores, in order; measured in this process or in several others."""
     if workers == 1:
         for file in coded:
@@ -374,8 +449,3 @@ def _scored(coded: Iterable[_CodedFile], score: _Scorer, workers: int) -> Iterat
 
 def _use_one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read by torch, which `measure` imports
-
-
-def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a row or mean, with None for scores that are not finite."""
-    return {**values, "scores": scores_for_json(values["scores"])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 _COLUMNS = 10  # metrics in a table
 
@@ -23,6 +24,12 @@ def missing_caption(missing: Sequence[str]) -> str | None:
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
-def scores_for_json(scores: Mapping[str, float]) -> dict[str, float | None]:
-    """Scores by name, with None for those that are not finite."""
-    return {name: score if math.isfinite(score) else None for name, score in scores.items()}
+def values_for_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by name, in mappings within them likewise, with None for numbers that are not finite."""
+    return {name: _value_for_json(value) for name, value in values.items()}
+
+
+def _value_for_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return values_for_json(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""The index model of a stream's weights. Does not import torch."""
+"""The index models of the weights of streams. Does not import torch."""
 
 from __future__ import annotations
 
@@ -29,3 +29,21 @@ def index_model_of(header: Header, weights: str | None = None) -> IndexModel:
     if stored.index_model is None:
         raise WeightsError(f"{path}: these weights have no index model, which entropy-coded streams need")
     return IndexModel(stored.index_model, Float64Arithmetic())
+
+
+class IndexModels:
+    """Index models of streams; each is read once.
+
+    Args:
+        weights: See `index_model_of`.
+    """
+
+    def __init__(self, weights: str | None = None) -> None:
+        self._weights = weights
+        self._models: dict[bytes, IndexModel] = {}  # by fingerprint
+
+    def __call__(self, header: Header) -> IndexModel:
+        """The index model that a stream needs; see `index_model_of`. Raises WeightsError."""
+        if header.fingerprint not in self._models:
+            self._models[header.fingerprint] = index_model_of(header, self._weights)
+        return self._models[header.fingerprint]

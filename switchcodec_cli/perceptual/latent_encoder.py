@@ -25,7 +25,15 @@ class LatentEncoder:
 
     def __call__(self, audio: Tensor) -> Tensor:
         """Audio (B, T * hop) to latents (B, T, D)."""
-        z = self._backbone.encode(audio)
+        return self.refined(self._backbone.encode(audio), audio)
+
+    def refined(self, z: Tensor, audio: Tensor) -> Tensor:
+        """What the refiner makes of the encoder network's latents; without one, the same latents.
+
+        Args:
+            z: Latents of the encoder network. # (B, T, D)
+            audio: Of which they are. # (B, T * hop)
+        """
         if self._backbone.refiner is None:
             return z
         magnitude = self._backbone.stft_magnitude(audio.unflatten(1, (-1, self._hop)))

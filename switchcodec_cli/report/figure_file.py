@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..atomic_io import atomic_path
 from ..errors import UsageError
@@ -29,17 +29,27 @@ def check_figure_path(path: str | os.PathLike[str], force: bool = False) -> None
     new_figure()
 
 
-def new_figure(width: float = 6.4, height: float = 4.8) -> Figure:
-    """An empty figure of a size in inches.
+def import_matplotlib() -> Any:
+    """The package `matplotlib`.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        UsageError: it is not installed.
     """
     try:
         import matplotlib.figure
     except ImportError:
         raise UsageError("figures need matplotlib: pip install 'switchcodec-cli[plot]'") from None
-    return matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+    return matplotlib
+
+
+def new_figure(width: float = 6.4, height: float = 4.8, layout: str | None = "constrained") -> Figure:
+    """An empty figure of a size in inches.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    figure: Figure = import_matplotlib().figure.Figure(figsize=(width, height), layout=layout)
+    return figure
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], force: bool = False) -> None:

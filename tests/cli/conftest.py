@@ -14,11 +14,12 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from random_models import Sizes, random_tensors
 
 from switchcodec_cli.cli import cli
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.config import ModelConfig, SpectralConfig
-from switchcodec_cli.model.weights import save_weights
+from switchcodec_cli.model.weights import load_weights, save_weights
 
 RATE = 44100
 
@@ -41,8 +42,26 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def modelled_weights(weights, tmp_path_factory) -> Path:
+    """The same weights with an index model of random integers."""
+    model = load_weights(weights).model
+    quantizer = model.config.quantizer
+    sizes = Sizes(quantizer.experts, quantizer.codebooks, quantizer.codebook_size, 4)
+    model.index_tensors = random_tensors(sizes, 0)
+    path = tmp_path_factory.mktemp("weights") / "modelled.safetensors"
+    save_weights(path, model, {})
+    return path
+
+
+@pytest.fixture(scope="session")
 def other_weights(tmp_path_factory) -> Path:
     return make_weights(tmp_path_factory.mktemp("weights") / "other.safetensors", seed=1)
+
+
+@pytest.fixture
+def modelled(modelled_weights: Path) -> str:
+    """Weights with an index model of random integers."""
+    return str(modelled_weights)
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +95,12 @@ def swc(weights):
 
     def run(*arguments, code: int | None = 0, input: bytes | None = None, own_weights: bool = True):
         words = [str(argument) for argument in arguments]
-        if own_weights and words and words[0] in ("encode", "decode", "eval") and "--weights" not in words:
+        if (
+            own_weights
+            and words
+            and words[0] in ("encode", "decode", "eval", "tokens")
+            and "--weights" not in words
+        ):
             words += ["--weights", str(weights)]
         result = runner.invoke(cli, words, input=input)
         lines = result.stdout_bytes.decode(errors="replace").splitlines()

@@ -162,7 +162,7 @@ def test_info_text(swc, stream):
 def test_info_of_many_windows_fits_the_terminal(swc, files, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     files.write("a.wav", 80.0, rate=8000)
-    swc("encode", "a.wav", "--experts", "2")
+    swc("encode", "a.wav", "--experts", "2", "--effort", "0")
     lines = swc("info", "a.swc").out.splitlines()
     picture = [line for line in lines if line.strip().startswith(("expert", "bits  "))]
     assert max(map(len, picture[-9:])) <= 80

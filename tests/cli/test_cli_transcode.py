@@ -5,23 +5,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-from random_models import Sizes, random_tensors
 
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import StreamReader
-from switchcodec_cli.model.weights import load_weights, save_weights
-
-
-@pytest.fixture
-def modelled(weights: Path, tmp_path: Path) -> str:
-    """Weights with an index model of random integers."""
-    model = load_weights(weights).model
-    quantizer = model.config.quantizer
-    sizes = Sizes(quantizer.experts, quantizer.codebooks, quantizer.codebook_size, 4)
-    model.index_tensors = random_tensors(sizes, 0)
-    save_weights(tmp_path / "modelled.safetensors", model, {})
-    return str(tmp_path / "modelled.safetensors")
 
 
 def stream(weights: str, **settings: object) -> bytes:

@@ -141,7 +141,7 @@ def test_several_curves(folder):
 def test_sweep_has_every_effort_and_every_kind_of_rate_control():
     points = sweep_points([2.67, 8], 1)
     assert [point.options for point in points[:8]] == [
-        {"kbps": rate, "effort": effort} for effort in range(4) for rate in (2.67, 8)
+        {"kbps": rate, "effort": effort, "cbr": True} for effort in range(4) for rate in (2.67, 8)
     ]
     assert [point.options for point in points[8:10]] == [
         {"average_kbps": rate, "effort": 1} for rate in (2.67, 8)

@@ -65,6 +65,22 @@ class Backbone(nn.Module, ABC):
     def encode(self, audio: Tensor) -> Tensor:
         """Audio (B, T * hop) to latents (B, T, D), by the encoder network alone."""
 
+    def encode_padded(self, audio: Tensor, frames: Tensor) -> Tensor:
+        """Latents of several signals, each as `encode` makes them of it alone.
+
+        Args:
+            audio: Signals, followed by zeros. # (B, T * hop)
+            frames: Latent frames of each. # (B,)
+
+        Returns:
+            Latents; those after the end of a signal have no meaning. # (B, T, D)
+        """
+        counts = frames.tolist()
+        pieces = [
+            self.encode(audio[row : row + 1, : count * self.hop])[0] for row, count in enumerate(counts)
+        ]
+        return nn.utils.rnn.pad_sequence(pieces, batch_first=True)
+
     @abstractmethod
     def log_magnitude(self, z: Tensor) -> Tensor:
         """Log-magnitudes of what latents (B, T, D) decode to, in frames of `stft`. # (B, T, n, bins)"""

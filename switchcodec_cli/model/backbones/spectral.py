@@ -40,14 +40,23 @@ class SpectralEncoder(nn.Module):
         self.head = nn.Linear(config.width, dimension)
         self.context = config.encoder_context
 
-    def forward(self, spectra: Tensor) -> Tensor:
+    def forward(self, spectra: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Latents of spectra.
+
+        Args:
+            spectra: Standardised log-magnitudes. # (B, T * spectra, bins)
+            inside: Factors of 1 for latent frames of signals that may end early, and 0 after their ends,
+                where the convolutions then see their own padding. # (B, T, 1)
+        """
         batch, count, _ = spectra.shape
+        if inside is not None:
+            spectra = spectra * inside.repeat_interleave(self.spectra, 1)
         # the stem sees the spectra of a latent frame and one more to either side
         x = F.pad(spectra, (0, 0, 1, 1))
         x = x.unfold(1, self.spectra + 2, self.spectra)  # (B, T, bins, spectra + 2)
         x = self.stem(x.reshape(batch, count // self.spectra, -1))
         for block in self.blocks:
-            x = block(x)
+            x = block(x if inside is None else x * inside)
         z: Tensor = self.head(self.norm(x))
         return z
 
@@ -103,6 +112,14 @@ class SpectralBackbone(Backbone):
     def encode(self, audio: Tensor) -> Tensor:
         """Audio (B, T * hop) to latents (B, T, D), without the refiner."""
         z: Tensor = self.encoder(self.analysis.standardise(self.analysis.magnitude(audio)))
+        return z
+
+    def encode_padded(self, audio: Tensor, frames: Tensor) -> Tensor:
+        """Latents of several signals; see `Backbone.encode_padded`."""
+        spectra = self.analysis.standardise(self.analysis.magnitude(audio))
+        positions = torch.arange(audio.shape[1] // self.hop, device=audio.device)
+        inside = (positions < frames[:, None]).to(audio.dtype)[..., None]
+        z: Tensor = self.encoder(spectra, inside)
         return z
 
     def log_magnitude(self, z: Tensor) -> Tensor:
