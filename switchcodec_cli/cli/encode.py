@@ -141,7 +141,21 @@ def _create_comparison(weights: str | None, request: EncodeRequest) -> StreamCom
 
 def encode_report(result: EncodeResult) -> JobReport:
     """A result as a line of text and as JSON."""
-    return JobReport(_line(result), _record(result))
+    return JobReport(_line(result), _record(result), _rate_warnings(result))
+
+
+def _rate_warnings(result: EncodeResult) -> tuple[str, ...]:
+    """A warning if a recording needs more than the rate of the whole file that was asked for."""
+    from ..bitstream import RateMode
+
+    header, kbps = result.header, result.kbps
+    asked = header.nominal_bits_per_second / 1000
+    if header.rate_mode != RateMode.AVERAGE or kbps is None or kbps <= asked + 0.0005:
+        return ()
+    return (
+        f"{result.job.output_name}: {kbps:.2f} kbps, more than {asked:g}: "
+        "so short a recording needs it for the header and the trailer",
+    )
 
 
 def _line(result: EncodeResult) -> str:

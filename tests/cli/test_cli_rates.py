@@ -65,3 +65,10 @@ def test_invalid_rates_are_reported_with_a_hint(swc, files, options, hint):
     result = swc("encode", "a.wav", "b.swc", *options, code=2)
     assert hint in result.err and len(result.err.splitlines()) <= 4
     assert not list(Path().glob("*.swc*"))
+
+
+def test_recordings_too_short_for_a_rate_are_named(swc, files):
+    files.write("short.wav", 0.4)
+    files.write("long.wav", 20.0)
+    assert "needs it for the header" in swc("encode", "short.wav", "--abr", "1.0").err
+    assert "kbps, more than" not in swc("encode", "long.wav", "--abr", "1.0").err
