@@ -49,7 +49,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 
 def test_shell_examples(sandbox: tuple[Path, dict[str, str]]) -> None:
     folder, environment = sandbox
-    script = "set -e\n" + code_blocks("sh", "Use") + code_blocks("sh", "Pipelines")
+    headings = ("Use", "Pipelines", "Data sets and clusters")
+    script = "set -e\n" + "".join(code_blocks("sh", heading) for heading in headings)
     assert script.count("swc ") >= 10
     done = subprocess.run(["sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
