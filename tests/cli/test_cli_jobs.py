@@ -42,6 +42,7 @@ def test_outputs_do_not_depend_on_the_number_of_jobs(swc, run, files):
         one, two, options = f"one{effort}", f"two{effort}", (rate, 2, "--effort", effort)
         swc("encode", *names, "-o", one, *options)
         lines, has_torch = run("encode", *names, "d.wav", "-o", two, *options, code=1)
+        lines = [line for line in lines if "kbps, more than" not in line]  # short for an average rate
         assert [line.split(" -> ")[0] for line in lines[:3]] == names
         assert lines[3].startswith("swc: error: d.wav: ") and lines[4].startswith("3 encoded, 1 failed: ")
         assert not has_torch  # which only the workers need

@@ -34,14 +34,14 @@ def rate_of(data, seconds):
 def test_twenty_seconds(codec, speech, kbps):
     audio, rate = speech
     real = rate_of(codec.encode(audio, rate, kbps=kbps, effort=0), len(audio) / rate)
-    assert 0.97 * kbps <= real <= kbps
+    assert 0.95 * kbps <= real <= kbps
 
 
 @pytest.mark.parametrize("kbps", [0.93, 1.78, 4.0])
 def test_five_seconds(codec, speech, kbps):
     audio, rate = speech[0][: 5 * speech[1]], speech[1]
     real = rate_of(codec.encode(audio, rate, kbps=kbps, effort=0), len(audio) / rate)
-    assert 0.93 * kbps <= real <= kbps
+    assert 0.9 * kbps <= real <= kbps
 
 
 @pytest.mark.parametrize("kbps", [2.4, 5.0])
@@ -49,7 +49,7 @@ def test_stereo(codec, speech, kbps):
     audio, rate = speech
     stereo = np.stack([audio, np.roll(audio, rate)], 1)[: 10 * rate]
     real = rate_of(codec.encode(stereo, rate, kbps=kbps, effort=0), len(stereo) / rate)
-    assert 0.95 * kbps <= real <= kbps
+    assert 0.93 * kbps <= real <= kbps
 
 
 def test_pipe_without_a_known_length(codec, speech):
@@ -58,13 +58,13 @@ def test_pipe_without_a_known_length(codec, speech):
     with codec.encoder(file, SourceFormat(rate), EncoderSettings(kbps=2.67, effort=0)) as encoder:
         for start in range(0, len(audio), 30_000):
             encoder.write(audio[start : start + 30_000])
-    assert 0.97 * 2.67 <= rate_of(file.getvalue(), len(audio) / rate) <= 2.67
+    assert 0.95 * 2.67 <= rate_of(file.getvalue(), len(audio) / rate) <= 2.67
 
 
 def test_first_pass(codec, speech):
     audio, rate = speech[0][: 12 * speech[1]], speech[1]
     real = rate_of(codec.encode(audio, rate, kbps=2.67, effort=2), len(audio) / rate)
-    assert 0.95 * 2.67 <= real <= 2.67
+    assert 0.92 * 2.67 <= real <= 2.67
 
 
 def test_silence_takes_less(codec):
