@@ -164,7 +164,7 @@ class StreamDecoder:
             gains.append(gain.expand(-1, window.frames, -1))
             gate.add((gain > 0).any(-1)[:, 0].cpu().numpy(), window.frames)
             if ended or len(latents) == CHUNK_WINDOWS:
-                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), ended)
+                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), last=ended)
                 latents, gains = [], []
                 for piece, last in _mark_last(iter(pieces)):
                     yield gate.apply(piece.cpu().numpy()).T, ended and last

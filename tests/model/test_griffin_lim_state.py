@@ -12,7 +12,7 @@ def test_iterations_keep_what_later_spectra_need_and_no_blocks():
     for _ in range(3):
         search.push(torch.rand(2, 96, length // 2 + 1))
     stages = [*search._common.stages, *search._separate.stages]
-    kept = {"tail": 0, "history": 0, "magnitude": 0, "before": 0}
+    kept = {"tail": 0, "history": 0, "targets": 0, "before": 0}
     for stage in stages:
         for name in kept:
             tensor = getattr(stage, name)

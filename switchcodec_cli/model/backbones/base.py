@@ -15,12 +15,16 @@ class DecoderStream(ABC):
     """Decodes a stream of latents to audio; the result does not depend on how the stream is cut."""
 
     @abstractmethod
-    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+    def push(
+        self, z: Tensor, gains: Tensor, coefficients: Tensor | None = None, last: bool = False
+    ) -> list[Tensor]:
         """Decode the next latents.
 
         Args:
             z: Latents. # (B, T, D)
             gains: Factors of the decoded magnitudes by band, 0 for silence. # (B, T, bands)
+            coefficients: MDCT coefficients of the low band, 0 where they are not known; None for a stream
+                without them. # (B, T, bins)
             last: Whether the stream ends with these latents.
 
         Returns:
@@ -43,6 +47,7 @@ class Backbone(nn.Module, ABC):
         log_magnitude_context: Latent frames to either side that `log_magnitude` depends on.
         output_floor: Smallest magnitude that the decoder is meant to reproduce.
         has_band_gains: Whether `decoder_stream` takes gains of several bands (else of one).
+        has_waveform_layers: Whether `decoder_stream` takes MDCT coefficients of the low band.
         weight_norm: Whether the weights are normalised in training.
     """
 
@@ -54,6 +59,7 @@ class Backbone(nn.Module, ABC):
     log_magnitude_context: int
     output_floor: float
     has_band_gains: bool
+    has_waveform_layers: bool
     weight_norm: bool
 
     @property
@@ -97,6 +103,7 @@ class Backbone(nn.Module, ABC):
         first_frame: int = 0,
         band_edges: Sequence[float] = (),
         phase_iterations: int | None = None,
+        waveform_bins: int = 0,
     ) -> DecoderStream:
         """Make a stream that decodes latents to audio.
 
@@ -106,6 +113,7 @@ class Backbone(nn.Module, ABC):
             band_edges: Frequencies in Hz between the bands of the gains.
             phase_iterations: Iterations of Griffin-Lim; None for the model's own number. Ignored by
                 backbones that decode to waveforms.
+            waveform_bins: Bins of the coefficients that will be pushed; 0 for none.
         """
 
     def stft_magnitude(self, audio: Tensor) -> Tensor:

@@ -96,6 +96,7 @@ class DacBackbone(Backbone):
     decoder: DacDecoder
     refiner = None
     has_band_gains = False
+    has_waveform_layers = False
     weight_norm = True
     log_magnitude_frames = 2  # latent frames to either side that an analysis window of four hops reaches
 
@@ -134,6 +135,7 @@ class DacBackbone(Backbone):
         first_frame: int = 0,
         band_edges: Sequence[float] = (),
         phase_iterations: int | None = None,
+        waveform_bins: int = 0,
     ) -> DecoderStream:
         """Make a stream that decodes latents to audio; of the gains the first band's are applied."""
         return _DacDecoderStream(self, chunk)
@@ -151,6 +153,8 @@ class _DacDecoderStream(DecoderStream):
 
         self._network = ContextStream(samples, backbone.decoder.context, chunk)
 
-    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
+    def push(
+        self, z: Tensor, gains: Tensor, coefficients: Tensor | None = None, last: bool = False
+    ) -> list[Tensor]:
         pieces = self._network.push(torch.cat([z, gains.to(z.dtype)], -1), last)
         return [piece.flatten(1) for piece in pieces]

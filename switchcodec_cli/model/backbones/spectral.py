@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ..config import SpectralConfig
 from ..dsp.frequency_bands import band_of_bins
 from ..dsp.griffin_lim import GriffinLim
+from ..dsp.low_band import LowBand
 from ..dsp.stft import LogMagnitudeSTFT
 from ..streaming import ContextStream
 from .base import Backbone, DecoderStream
@@ -90,6 +91,7 @@ class SpectralBackbone(Backbone):
     encoder: SpectralEncoder
     decoder: SpectralDecoder
     has_band_gains = True
+    has_waveform_layers = True
     weight_norm = False
 
     def __init__(self, config: SpectralConfig, dimension: int, sample_rate: int) -> None:
@@ -142,6 +144,7 @@ class SpectralBackbone(Backbone):
         first_frame: int = 0,
         band_edges: Sequence[float] = (),
         phase_iterations: int | None = None,
+        waveform_bins: int = 0,
     ) -> DecoderStream:
         """Make a stream that decodes latents to audio; see `Backbone.decoder_stream`."""
         griffin_lim = GriffinLim(
@@ -152,7 +155,10 @@ class SpectralBackbone(Backbone):
             first_spectrum=first_frame * self.config.spectra_per_frame,
             device=self.analysis.window.device,
         )
-        return _SpectralDecoderStream(self, chunk, band_edges, griffin_lim)
+        low_band = None
+        if waveform_bins:
+            low_band = LowBand(waveform_bins, self.hop, self.analysis.window, self.config.hop_length)
+        return _SpectralDecoderStream(self, chunk, band_edges, griffin_lim, low_band)
 
     def _iterations(self, phase_iterations: int | None) -> int:
         return self.config.phase_iterations if phase_iterations is None else phase_iterations
@@ -162,20 +168,34 @@ class _SpectralDecoderStream(DecoderStream):
     """The decoder network in chunks, then Griffin-Lim."""
 
     def __init__(
-        self, backbone: SpectralBackbone, chunk: int, band_edges: Sequence[float], griffin_lim: GriffinLim
+        self,
+        backbone: SpectralBackbone,
+        chunk: int,
+        band_edges: Sequence[float],
+        griffin_lim: GriffinLim,
+        low_band: LowBand | None,
     ) -> None:
         analysis, dimension = backbone.analysis, backbone.dimension
         band = band_of_bins(analysis.bins, backbone.sample_rate, band_edges).to(analysis.window.device)
+        sizes = (dimension, len(band_edges) + 1, low_band.bins if low_band else 0)
 
-        def magnitudes(latents_and_gains: Tensor) -> Tensor:  # (B, T, D + bands) -> (B, T, spectra, bins)
-            z, gains = latents_and_gains[..., :dimension], latents_and_gains[..., dimension:]
-            return backbone.log_magnitude(z).exp_() * gains[..., band][:, :, None]
+        def targets(inputs: Tensor) -> Tensor:  # (B, T, sum(sizes)) -> (B, T, spectra, ...)
+            z, gains, coefficients = inputs.split(sizes, -1)
+            gains = gains[..., band][:, :, None]
+            magnitude: Tensor = backbone.log_magnitude(z).exp_() * gains
+            if low_band is None:
+                return magnitude
+            known = low_band.spectra(coefficients)
+            return low_band.targets(magnitude, known * gains[..., : known.shape[-1]])
 
-        self._network = ContextStream(magnitudes, backbone.log_magnitude_context, chunk)
+        self._network = ContextStream(targets, backbone.log_magnitude_context, chunk)
         self._griffin_lim = griffin_lim
 
-    def push(self, z: Tensor, gains: Tensor, last: bool = False) -> list[Tensor]:
-        pieces = self._network.push(torch.cat([z, gains.to(z.dtype)], -1), last)
+    def push(
+        self, z: Tensor, gains: Tensor, coefficients: Tensor | None = None, last: bool = False
+    ) -> list[Tensor]:
+        inputs = [z, gains.to(z.dtype)] if coefficients is None else [z, gains.to(z.dtype), coefficients]
+        pieces = self._network.push(torch.cat(inputs, -1), last)
         return [
             self._griffin_lim.push(piece.flatten(1, 2), last and number == len(pieces) - 1)
             for number, piece in enumerate(pieces)

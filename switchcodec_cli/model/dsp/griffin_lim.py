@@ -16,6 +16,31 @@ from .phase_init import RESTART, PhaseInitializer
 BLOCK = 96  # spectra that pass through all iterations together: sized to fit the processor's cache
 
 
+def join_targets(magnitude: Tensor, known: Tensor) -> Tensor:
+    """Magnitudes, and low bins of spectra whose phases are known, in one tensor.
+
+    Args:
+        magnitude: Magnitudes. # (B, T, bins)
+        known: The lowest bins with their phases, of these magnitudes; 0 where the phase is not known.
+            # (B, T, known) complex
+
+    Returns:
+        Targets: magnitudes, then real and imaginary parts. # (B, T, bins + 2 * known)
+    """
+    return torch.cat([magnitude, known.real, known.imag], -1)
+
+
+def restore_known(real: Tensor, imaginary: Tensor, targets: Tensor) -> None:
+    """Give the bins of spectra (B, T, bins) whose phases are known their values, in place."""
+    bins = real.shape[-1]
+    count = (targets.shape[-1] - bins) // 2
+    if count:
+        known_real, known_imaginary = targets[..., bins:].split(count, -1)
+        unknown = (known_real == 0) & (known_imaginary == 0)
+        real[..., :count] = torch.where(unknown, real[..., :count], known_real)
+        imaginary[..., :count] = torch.where(unknown, imaginary[..., :count], known_imaginary)
+
+
 class _Transform:
     """The short-time Fourier transform and its inverse, shared by all iterations."""
 
@@ -53,7 +78,7 @@ class _Stage:
         self.transform = transform
         self.tail: Tensor | None = None  # samples that the overlap-add has not completed
         self.history: Tensor | None = None  # complete samples that later spectra still need
-        self.magnitude: Tensor | None = None  # of spectra whose samples are not complete
+        self.targets: Tensor | None = None  # of spectra whose samples are not complete
         self.before: Tensor | None = None  # consistent spectra of the previous iteration, likewise
 
     def samples(self, spectra: Tensor, last: bool) -> Tensor:
@@ -68,33 +93,33 @@ class _Stage:
         return total[:, :ready]
 
     def push(
-        self, spectra: Tensor, magnitude: Tensor, before: Tensor | None, last: bool
+        self, spectra: Tensor, targets: Tensor, before: Tensor | None, last: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Process the next block.
 
         Args:
             spectra: Spectra with the current phases. # (B, T, bins)
-            magnitude: Their magnitudes. # (B, T, bins)
+            targets: What the spectra should be; see `join_targets`. # (B, T, bins + 2 * known)
             before: Consistent spectra of the previous iteration, None in the first. # (B, T, bins, 2)
             last: Whether the signal ends with this block.
 
         Returns:
-            Spectra with new phases, their magnitudes and the consistent spectra, as many as are complete.
+            Spectra with new phases, their targets and the consistent spectra, as many as are complete.
         """
         transform = self.transform
         samples = self.samples(spectra, last)
-        if self.history is not None and self.magnitude is not None:
+        if self.history is not None and self.targets is not None:
             samples = torch.cat([self.history, samples], 1)
-            magnitude = torch.cat([self.magnitude, magnitude], 1)
+            targets = torch.cat([self.targets, targets], 1)
             if before is not None and self.before is not None:
                 before = torch.cat([self.before, before], 1)
         count = max(0, (samples.shape[1] - transform.length) // transform.hop + 1)
         self.history = samples[:, count * transform.hop :].clone()
-        self.magnitude, magnitude = magnitude[:, count:].clone(), magnitude[:, :count]
+        self.targets, targets = targets[:, count:].clone(), targets[:, :count]
         if before is not None:
             self.before, before = before[:, count:].clone(), before[:, :count]
         if count == 0:
-            return spectra[:, :0], magnitude, torch.view_as_real(spectra[:, :0])
+            return spectra[:, :0], targets, torch.view_as_real(spectra[:, :0])
         now = torch.view_as_real(
             torch.fft.rfft(samples.unfold(1, transform.length, transform.hop) * transform.window)
         )
@@ -104,11 +129,12 @@ class _Stage:
             refined = torch.lerp(before, now, 1 + transform.momentum)
         # magnitude * u / |u|, without angles and complex square roots
         real, imaginary = refined.unbind(-1)
-        scale = torch.addcmul(real * real, imaginary, imaginary).clamp_(min=1e-18).rsqrt_().mul_(magnitude)
+        scale = torch.addcmul(real * real, imaginary, imaginary).clamp_(min=1e-18).rsqrt_()
+        scale.mul_(targets[..., : real.shape[-1]])
         real.mul_(scale)
         imaginary.mul_(scale)
-        refined = torch.view_as_complex(refined)
-        return refined, magnitude, now
+        restore_known(real, imaginary, targets)
+        return torch.view_as_complex(refined), targets, now
 
 
 class _Chain:
@@ -117,12 +143,12 @@ class _Chain:
     def __init__(self, transform: _Transform, iterations: int) -> None:
         self.stages = [_Stage(transform) for _ in range(iterations)]
 
-    def push(self, spectra: Tensor, magnitude: Tensor, last: bool) -> tuple[Tensor, Tensor]:
-        """Process the next spectra and magnitudes (B, T, bins); returns those that are complete."""
+    def push(self, spectra: Tensor, targets: Tensor, last: bool) -> tuple[Tensor, Tensor]:
+        """Process the next spectra (B, T, bins) and their targets; returns those that are complete."""
         before: Tensor | None = None
         for stage in self.stages:
-            spectra, magnitude, before = stage.push(spectra, magnitude, before, last)
-        return spectra, magnitude
+            spectra, targets, before = stage.push(spectra, targets, before, last)
+        return spectra, targets
 
 
 class GriffinLim:
@@ -164,40 +190,47 @@ class GriffinLim:
         self._common = _Chain(self._transform, iterations)
         self._separate = _Chain(self._transform, iterations // 2)
         self._final = _Stage(self._transform)
-        self._waiting: Tensor | None = None  # magnitudes of both signals whose mean has no phases yet
+        self._waiting: Tensor | None = None  # targets of both signals whose mean has no phases yet
         self._edge = (length - hop) // 2
         self._skip = self._edge  # samples before the signal that the first analysis window covers
         self._repeats = -(-self._edge // hop)  # spectra that are appended at the end
-        self._last: Tensor | None = None  # magnitudes of the last spectrum so far
+        self._last: Tensor | None = None  # targets of the last spectrum so far
+        self._bins = length // 2 + 1
 
     @staticmethod
     def context(length: int, hop: int, iterations: int) -> int:
         """Spectra to either side that can influence a spectrum's samples."""
         return (iterations + iterations // 2 + 1) * (length // hop - 1) + 1 + RESTART
 
-    def push(self, magnitude: Tensor, last: bool = False) -> Tensor:
-        """Process the magnitudes (B, T, bins) of the next spectra; returns the samples (B, n) they complete.
+    def push(self, targets: Tensor, last: bool = False) -> Tensor:
+        """Process the next spectra; returns the samples (B, n) they complete.
 
         In total hop samples come out for every spectrum, the last of them with `last`.
+
+        Args:
+            targets: Magnitudes (B, T, bins), or those of `join_targets`.
+            last: Whether the stream ends with these spectra.
         """
-        if magnitude.shape[1]:
-            self._last = magnitude[:, -1:]
+        if targets.shape[1]:
+            self._last = targets[:, -1:]
         if last and self._last is not None:
-            magnitude = torch.cat([magnitude, self._last.expand(-1, self._repeats, -1)], 1)
-        parts = magnitude.split(BLOCK, 1)
+            # the phases of what is appended are not known
+            appended = self._last.expand(-1, self._repeats, -1).clone()
+            appended[..., self._bins :] = 0
+            targets = torch.cat([targets, appended], 1)
+        parts = targets.split(BLOCK, 1)
         done = [self._push(part, last and number == len(parts) - 1) for number, part in enumerate(parts)]
         return torch.cat(done, 1)
 
-    def _push(self, magnitude: Tensor, last: bool) -> Tensor:
-        if len(magnitude) == 1:
-            phasors, magnitude = self._initial.push(magnitude, last)
-            spectra, _ = self._common.push(magnitude * phasors, magnitude, last)
+    def _push(self, targets: Tensor, last: bool) -> Tensor:
+        if len(targets) == 1:
+            spectra = self._iterate(targets, last)[0]
         else:
-            waiting = magnitude if self._waiting is None else torch.cat([self._waiting, magnitude], 1)
-            phasors, mean = self._initial.push(magnitude.mean(0, keepdim=True), last)
-            common, mean = self._common.push(mean * phasors, mean, last)
+            waiting = targets if self._waiting is None else torch.cat([self._waiting, targets], 1)
+            common, mean = self._iterate(self._mean_targets(targets), last)
             ready, self._waiting = waiting[:, : common.shape[1]], waiting[:, common.shape[1] :]
-            spectra = ready * (common / mean.clamp(min=1e-9))
+            mean = mean[..., : self._bins]
+            spectra = self._with_known(ready[..., : self._bins] * (common / mean.clamp(min=1e-9)), ready)
             spectra, _ = self._separate.push(spectra, ready, last)
         samples = self._final.samples(spectra, last)
         if last:
@@ -206,6 +239,30 @@ class GriffinLim:
         cut = min(self._skip, samples.shape[1])
         self._skip -= cut
         return samples[:, cut:]
+
+    def _iterate(self, targets: Tensor, last: bool) -> tuple[Tensor, Tensor]:
+        """Initial phases and all iterations for one signal; returns spectra and targets that are complete."""
+        phasors, targets = self._initial.push(targets, last)
+        return self._common.push(
+            self._with_known(targets[..., : self._bins] * phasors, targets), targets, last
+        )
+
+    def _with_known(self, spectra: Tensor, targets: Tensor) -> Tensor:
+        """Spectra with the values of bins whose phases are known; `spectra` may be changed."""
+        real, imaginary = torch.view_as_real(spectra).unbind(-1)
+        restore_known(real, imaginary, targets)
+        return spectra
+
+    def _mean_targets(self, targets: Tensor) -> Tensor:
+        """Targets of the mean of two signals, in which a phase is known if it is in both."""
+        magnitude = targets[..., : self._bins].mean(0, keepdim=True)
+        count = (targets.shape[-1] - self._bins) // 2
+        if not count:
+            return magnitude
+        known = torch.complex(*targets[..., self._bins :].split(count, -1))
+        total = known.sum(0, keepdim=True) * (known != 0).all(0, keepdim=True)
+        phasors = total / total.abs().clamp(min=1e-9)
+        return join_targets(magnitude, magnitude[..., :count] * phasors)
 
 
 def griffin_lim(

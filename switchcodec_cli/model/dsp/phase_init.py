@@ -44,15 +44,24 @@ class PhaseInitializer:
         self._phase: Tensor | None = None  # of the last spectrum, (B, bins) in cycles
 
     def push(self, magnitude: Tensor, last: bool = False) -> tuple[Tensor, Tensor]:
-        """Process the next magnitudes (B, T, bins); returns phasors and magnitudes, (B, n, bins) each."""
+        """Process the next spectra.
+
+        Args:
+            magnitude: Magnitudes (B, T, bins), behind which further values may follow in the last dimension.
+            last: Whether the stream ends with them.
+
+        Returns:
+            Phasors (B, n, bins) and the values given for their spectra (B, n, ...).
+        """
+        bins = self.length // 2 + 1
         joined = magnitude if self._recent is None else torch.cat([self._recent, magnitude], 1)
         begin = 1 if self._returned else 0
         end = joined.shape[1] if last else max(begin, joined.shape[1] - 1)
         ready = joined[:, begin:end]
         if not ready.shape[1]:
             self._recent = joined
-            return torch.complex(ready, ready), ready
-        log = joined.clamp(min=LEAST).log()
+            return torch.complex(ready[..., :bins], ready[..., :bins]), ready
+        log = joined[..., :bins].clamp(min=LEAST).log()
         beside = torch.cat([log[:, :1], log, log[:, -1:]], 1)
         growth = beside[:, begin + 2 : end + 2] - beside[:, begin:end]
         self._recent, self._returned = joined[:, end - 1 :], True
