@@ -29,8 +29,10 @@ NO_EXPERTS_TOTAL = 0xFF  # in streams whose rate is not constant
 FLAG_TAGS = 1 << 0
 FLAG_ENTROPY_CODED = 1 << 1
 FLAG_PER_FRAME_DEPTH = 1 << 2  # reserved
+FLAG_WAVEFORM_LAYERS = 1 << 3  # only with FLAG_ENTROPY_CODED
 CRITICAL_FLAGS = 0xFFFF  # the upper half is ancillary: unknown ones are ignored
-SUPPORTED_FLAGS = FLAG_TAGS | FLAG_ENTROPY_CODED
+SUPPORTED_FLAGS = FLAG_TAGS | FLAG_ENTROPY_CODED | FLAG_WAVEFORM_LAYERS
+LAYERS_NEED_ENTROPY_CODING = "waveform layers need entropy-coded packets"
 RESERVED_FLAG_NAMES = {FLAG_PER_FRAME_DEPTH: "per-frame depth"}
 
 _START = struct.Struct("<4sBBH")  # magic, major version, minor version, length
@@ -95,6 +97,7 @@ class Header:
     total_samples: int | None = None  # per channel at the original rate; None: known from the trailer only
     tags: Tags = ()
     entropy_coded: bool = False  # whether indices may be coded with the index model
+    waveform_layers: bool = False  # whether blocks may have waveform layers; only if entropy-coded
     minor: int = MINOR  # minor version of a stream that was read
 
     def __post_init__(self) -> None:
@@ -117,6 +120,8 @@ class Header:
         if self.total_samples is not None:
             self.check_total(self.total_samples)
         check_tags(self.tags)
+        if self.waveform_layers and not self.entropy_coded:
+            raise UsageError(LAYERS_NEED_ENTROPY_CODING)
 
     @property
     def signals(self) -> int:
@@ -126,7 +131,7 @@ class Header:
     @property
     def layout(self) -> PacketLayout:
         """What determines the layout of packets."""
-        return PacketLayout(self.parameters, self.signals, self.entropy_coded)
+        return PacketLayout(self.parameters, self.signals, self.entropy_coded, self.waveform_layers)
 
     def frames_in(self, total_samples: int) -> int:
         """Latent frames of ``total_samples`` samples per channel."""
@@ -172,8 +177,9 @@ def header_bytes(header: Header) -> int:
 def encode_header(header: Header) -> bytes:
     """The bytes of the header and, if there are tags, the tags block."""
     parameters = header.parameters
+    flags = (FLAG_TAGS if header.tags else 0) | (FLAG_ENTROPY_CODED if header.entropy_coded else 0)
     fields = _Fields(
-        flags=(FLAG_TAGS if header.tags else 0) | (FLAG_ENTROPY_CODED if header.entropy_coded else 0),
+        flags=flags | (FLAG_WAVEFORM_LAYERS if header.waveform_layers else 0),
         fingerprint=header.fingerprint,
         sample_rate=parameters.sample_rate,
         original_rate=header.original_rate,
@@ -226,6 +232,7 @@ def read_header(take: TakeBytes) -> Header:
             total_samples=None if fields.total_samples == UNKNOWN_TOTAL else fields.total_samples,
             tags=tags,
             entropy_coded=bool(fields.flags & FLAG_ENTROPY_CODED),
+            waveform_layers=bool(fields.flags & FLAG_WAVEFORM_LAYERS),
             minor=minor,
         )
     except UsageError as error:
@@ -263,6 +270,8 @@ def _check_flags(flags: int) -> None:
         bits = [bit for bit in range(16) if unknown >> bit & 1]
         names = ", ".join(RESERVED_FLAG_NAMES.get(1 << bit, f"flag {bit}") for bit in bits)
         raise BadInputError(f"the stream uses features that this program does not support: {names}")
+    if flags & FLAG_WAVEFORM_LAYERS and not flags & FLAG_ENTROPY_CODED:
+        raise BadInputError(f"invalid header: {LAYERS_NEED_ENTROPY_CODING}")
 
 
 def _member(enumeration: type[_Enumeration], name: str, value: int) -> _Enumeration:

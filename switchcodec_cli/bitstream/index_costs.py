@@ -55,7 +55,7 @@ def index_costs(file: BinaryIO, load: Callable[[Header], IndexModel]) -> IndexCo
     shape = (1 + parameters.experts, parameters.codebooks_per_quantizer)
     costs = IndexCosts(np.zeros(shape), np.zeros(shape, np.int64))
     blocks: list[Block] = []
-    for window in restored_windows(reader.header, lambda: model, iter(reader), 0, LANES):
+    for window in restored_windows(reader.header, lambda: model, None, iter(reader), 0, LANES):
         if isinstance(window, DamagedWindow):
             continue
         blocks += [block for block in window.blocks if block.kind is BlockKind.CODED]

@@ -197,6 +197,20 @@ class IndexModelTensors:
         """A."""
         return int(self.feature_weight.shape[1])
 
+    @property
+    def matrices(self) -> tuple[npt.NDArray[np.int8], ...]:
+        """A matrix of each shape that products are taken with, a typical one first."""
+        return (
+            self.gate2_weight,
+            self.input_weight,
+            self.gate1_weight,
+            self.context_weight,
+            self.head_weight,
+            self.feature_weight,
+            self.group_weight[0],
+            self.member_weight[0, : self.members],
+        )
+
     @cached_property
     def places(self) -> Integers:
         """Place of each index. # (C, K)"""
@@ -266,16 +280,16 @@ class IndexModelTensors:
             name: np.abs(getattr(self, name).astype(np.int64)).sum(0)
             for name in ("input_mask", "context_mask")
         }
-        head_bound = _bound(self.context_weight, self.context_bias) + masks["context_mask"]
-        head_bound = head_bound + _bound(self.head_weight, self.head_bias).max((0, 1))
-        head_bound[hidden:] += _bound(self.feature_weight, np.zeros(features, np.int32))
+        head_bound = bound_of_sums(self.context_weight, self.context_bias) + masks["context_mask"]
+        head_bound = head_bound + bound_of_sums(self.head_weight, self.head_bias).max((0, 1))
+        head_bound[hidden:] += bound_of_sums(self.feature_weight, np.zeros(features, np.int32))
         bounds = {
-            "input": _bound(self.input_weight, self.input_bias) + masks["input_mask"],
-            "gate1": _bound(self.gate1_weight, self.gate1_bias),
-            "gate2": _bound(self.gate2_weight, self.gate2_bias),
+            "input": bound_of_sums(self.input_weight, self.input_bias) + masks["input_mask"],
+            "gate1": bound_of_sums(self.gate1_weight, self.gate1_bias),
+            "gate2": bound_of_sums(self.gate2_weight, self.gate2_bias),
             "head": head_bound,
-            "group": _bound(self.group_weight[:, None], self.group_bias),
-            "member": _bound(self.member_weight[:, None], self.member_bias),
+            "group": bound_of_sums(self.group_weight[:, None], self.group_bias),
+            "member": bound_of_sums(self.member_weight[:, None], self.member_bias),
         }
         for name, bound in bounds.items():
             if bound.max() >= ROOM:
@@ -284,7 +298,7 @@ class IndexModelTensors:
                 )
 
 
-def _bound(weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int32]) -> Integers:
+def bound_of_sums(weight: npt.NDArray[np.int8], bias: npt.NDArray[np.int32]) -> Integers:
     """Greatest magnitude of weight @ x + bias for |x| <= 127."""
     products: Integers = LIMIT * np.abs(weight.astype(np.int64)).sum(-1)
     return products + np.abs(bias.astype(np.int64))

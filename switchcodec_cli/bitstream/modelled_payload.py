@@ -1,5 +1,7 @@
 """Modelled indices of blocks: the index model's frequencies and the rANS coder together.
 
+`restored_windows` also decodes the waveform layers of blocks (see `waveform_layer`).
+
 The indices of a block are coded frame by frame, within a frame in the order of their codebooks. The very
 last one is not modelled: it is the tail of the coder. Each block is coded on its own; blocks advance together
 as lanes.
@@ -20,6 +22,8 @@ from .modes import BlockKind
 from .parameters import StreamParameters
 from .rans import TOTAL, Lanes, RansDecoder, RansEncoder
 from .raw_packet import DamagedWindow, damaged_window
+from .waveform_layer import decode_layers
+from .waveform_model import WaveformModel
 from .window import Block, Window, coded_block, modelled_block
 
 ENCODER_LANES = 64  # blocks encoded at once, which bounds the memory
@@ -52,7 +56,7 @@ def model_indices(parameters: StreamParameters, model: IndexModel, windows: Sequ
     masks = masks_of(model, coded)
     payloads = encode_blocks(model, masks, [_by_codebook(block) for block in coded])
     smaller = iter(
-        modelled_block(block.experts, payload)
+        modelled_block(block.experts, payload, block.waveform)
         if len(payload) < parameters.plain_bytes(len(block.experts), block.indices.shape[-1])
         else block
         for block, payload in zip(coded, payloads, strict=True)
@@ -92,7 +96,11 @@ def restore_indices(
     decoded = decode_blocks(model, masks_of(model, blocks), frames, [block.modelled for block in blocks])
     per_quantizer = header.parameters.codebooks_per_quantizer
     plain = iter(
-        coded_block(block.experts, indices.reshape(-1, per_quantizer, indices.shape[-1]).astype(np.uint16))
+        coded_block(
+            block.experts,
+            indices.reshape(-1, per_quantizer, indices.shape[-1]).astype(np.uint16),
+            block.waveform,
+        )
         for block, indices in zip(blocks, decoded.indices, strict=True)
     )
     restored = [
@@ -107,20 +115,62 @@ def restore_indices(
     return restored
 
 
+def restore_layers(
+    header: Header, model: WaveformModel, windows: Sequence[Window | DamagedWindow], first: int
+) -> list[Window | DamagedWindow]:
+    """Decode the waveform layers of windows; windows with a layer that cannot be decoded are damaged.
+
+    Args:
+        header: Of the stream.
+        model: The waveform model.
+        windows: Consecutive windows of a stream, with plain indices.
+        first: Number of the first of them.
+    """
+    with_layers = [
+        (number, window.frames, block)
+        for number, window in enumerate(windows)
+        if isinstance(window, Window)
+        for block in window.blocks
+        if block.waveform
+    ]
+    if not with_layers:
+        return list(windows)
+    numbers, frames, blocks = zip(*with_layers, strict=True)
+    masks = _masks(header.parameters.experts, blocks)
+    sizes = model.sizes(masks, [_by_codebook(block) for block in blocks])
+    decoded = decode_layers(model.tensors, sizes, [block.waveform for block in blocks])
+    complete = iter(
+        replace(block, coefficients=values) for block, values in zip(blocks, decoded.values, strict=True)
+    )
+    restored = [
+        replace(window, blocks=tuple(next(complete) if block.waveform else block for block in window.blocks))
+        if isinstance(window, Window)
+        else window
+        for window in windows
+    ]
+    for lane, reason in decoded.damage.items():
+        number, length = numbers[lane], frames[lane]
+        restored[number] = damaged_window(header, first + number, length, f"waveform layer: {reason}")
+    return restored
+
+
 def restored_windows(
     header: Header,
     index_model: Callable[[], IndexModel],
+    waveform_model: Callable[[], WaveformModel] | None,
     windows: Iterator[Window | DamagedWindow],
     first: int,
     lanes: int,
 ) -> Iterator[Window | DamagedWindow]:
-    """Windows of a stream with plain indices, several at a time; see `restore_indices`.
+    """Windows of a stream with plain indices and decoded waveform layers, several at a time.
 
-    An error of the stream is raised after all windows before it.
+    See `restore_indices` and `restore_layers`. An error of the stream is raised after all windows before it.
 
     Args:
         header: Of the stream.
         index_model: Gives the index model; called if the stream is entropy-coded.
+        waveform_model: Gives the waveform model; called if the stream has waveform layers. None leaves the
+            layers as they are stored, without checking them.
         windows: Of the stream.
         first: Number of the first of them.
         lanes: Windows decoded together.
@@ -129,9 +179,11 @@ def restored_windows(
         yield from windows
         return
     model = index_model()
+    layers = waveform_model() if waveform_model is not None and header.waveform_layers else None
     while True:
         group, error = _take(windows, lanes)
-        yield from restore_indices(header, model, group, first)
+        restored = restore_indices(header, model, group, first)
+        yield from restored if layers is None else restore_layers(header, layers, restored, first)
         first += len(group)
         if error is not None:
             raise error
@@ -154,7 +206,11 @@ def _take(
 
 def masks_of(model: IndexModel, blocks: Sequence[Block]) -> Masks:
     """Masks of blocks. # (n, Nr)"""
-    masks = np.zeros((len(blocks), model.tensors.experts), np.bool_)
+    return _masks(model.tensors.experts, blocks)
+
+
+def _masks(experts: int, blocks: Sequence[Block]) -> Masks:
+    masks = np.zeros((len(blocks), experts), np.bool_)
     for row, block in zip(masks, blocks, strict=True):
         row[list(block.experts)] = True
     return masks

@@ -5,19 +5,19 @@ from __future__ import annotations
 import binascii
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .bits import BitReader, BitWriter
 from .errors import PacketDamage
 from .intensity import LEVEL_BANDS, LEVEL_BITS
 from .masks import mask_of_rank, rank_of_mask
 from .modes import BlockKind, BlockMode
-from .parameters import PACKET_CRC_BYTES, StreamParameters, bits_for
+from .parameters import LAYER_SIZE_BITS, PACKET_CRC_BYTES, StreamParameters, bits_for
 from .window import COPY, SILENT, Block, Window, coded_block, intensity_block, modelled_block
 
 MIN_PACKET_BYTES = 1 + PACKET_CRC_BYTES
-# Hold what a packet begins with: prefix, mode fields and sizes, at most 6 + 16 + 2 × 6 + 2 × 18 bits
-START_BYTES = 9
+# Hold what a packet begins with: prefix, mode fields and sizes, at most 6 + 16 + 2 × 6 + 2 × (18 + 12) bits
+START_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class PacketLayout:
     parameters: StreamParameters
     signals: int
     entropy_coded: bool = False  # whether the packets hold the sizes of their indices, which may be modelled
+    waveform_layers: bool = False  # whether coded blocks may have waveform layers; only if entropy-coded
+
+    @property
+    def layer_size_bits(self) -> int:
+        """Width of the size of a coded block's waveform layer."""
+        return LAYER_SIZE_BITS if self.waveform_layers else 0
 
     def size_bits(self, experts: int, frames: int) -> int:
         """Width of the size of a coded block's indices."""
@@ -35,16 +41,23 @@ class PacketLayout:
     def side_bits(self, modes: Sequence[BlockMode], frames: int) -> int:
         """Bits of a packet before its indices, without padding."""
         coded = (mode for mode in modes if mode.kind is BlockKind.CODED)
-        sizes = sum(self.size_bits(mode.experts, frames) for mode in coded)
+        sizes = sum(self.size_bits(mode.experts, frames) + self.layer_size_bits for mode in coded)
         return self.parameters.side_bits(modes, frames) + sizes
 
-    def packet_bytes(self, modes: Sequence[BlockMode], frames: int, sizes: Sequence[int]) -> int:
+    def packet_bytes(
+        self,
+        modes: Sequence[BlockMode],
+        frames: int,
+        sizes: Sequence[int],
+        layer_sizes: Sequence[int] = (),
+    ) -> int:
         """Size of a packet.
 
         Args:
             modes: one per signal
             frames: latent frames of the window
             sizes: of the modelled indices of each coded block in bytes, 0 where they are plain
+            layer_sizes: of the waveform layers in bytes; none by default
         """
         if not self.entropy_coded:
             return self.parameters.packet_bytes(modes, frames)
@@ -53,7 +66,7 @@ class PacketLayout:
             size or self.parameters.plain_bytes(experts, frames)
             for experts, size in zip(counts, sizes, strict=True)
         )
-        return -(-self.side_bits(modes, frames) // 8) + payload + PACKET_CRC_BYTES
+        return -(-self.side_bits(modes, frames) // 8) + payload + sum(layer_sizes) + PACKET_CRC_BYTES
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ class PacketStart:
     frames: int
     modes: tuple[BlockMode, ...]
     sizes: tuple[int, ...]  # of the modelled indices of each coded block, in bytes; 0: plain
+    layer_sizes: tuple[int, ...]  # of the waveform layer of each coded block, in bytes; 0: none
     packet_bytes: int
 
 
@@ -88,6 +102,7 @@ def encode_packet(layout: PacketLayout, index: int, window: Window) -> bytes:
     coded = [block for block in window.blocks if block.kind is BlockKind.CODED]
     for block in coded:
         bits.write(len(block.modelled), layout.size_bits(len(block.experts), window.frames))
+        bits.write(len(block.waveform), layout.layer_size_bits)
     for block in coded:
         bits.write(rank_of_mask(block.experts), parameters.rank_bits(len(block.experts)))
     for block in window.blocks:
@@ -95,7 +110,7 @@ def encode_packet(layout: PacketLayout, index: int, window: Window) -> bytes:
             bits.write(level, LEVEL_BITS)
     if layout.entropy_coded:
         payloads = [block.modelled or _plain_indices(parameters, block) for block in coded]
-        body = bits.to_bytes() + b"".join(payloads)
+        body = bits.to_bytes() + b"".join(payloads) + b"".join(block.waveform for block in coded)
     else:
         for block in coded:
             bits.write_array(block.indices, parameters.index_bits)
@@ -139,6 +154,12 @@ def decode_packet(layout: PacketLayout, packet: bytes) -> Window:
             blocks.append(intensity_block(levels))
         else:
             blocks.append(COPY if mode.kind is BlockKind.COPY else SILENT)
+    if layout.waveform_layers:
+        layers = iter(start.layer_sizes)
+        blocks = [
+            replace(block, waveform=bits.read_bytes(next(layers))) if block.kind is BlockKind.CODED else block
+            for block in blocks
+        ]
     if not bits.rest_is_zero():
         raise PacketDamage("padding bits are not zero")
     return Window(start.frames, tuple(blocks))
@@ -158,7 +179,7 @@ def _read_start(layout: PacketLayout, bits: BitReader) -> PacketStart:
         modes = parameters.modes_of_fields(fields)
     except ValueError as error:
         raise PacketDamage(str(error)) from None
-    sizes = []
+    sizes, layer_sizes = [], []
     for mode in modes:
         if mode.kind is BlockKind.CODED:
             size = bits.read(layout.size_bits(mode.experts, frames))
@@ -168,7 +189,9 @@ def _read_start(layout: PacketLayout, bits: BitReader) -> PacketStart:
                     f"modelled indices of {size} bytes, which is not below the {plain} of plain ones"
                 )
             sizes.append(size)
-    return PacketStart(frames, modes, tuple(sizes), layout.packet_bytes(modes, frames, sizes))
+            layer_sizes.append(bits.read(layout.layer_size_bits))
+    packet_bytes = layout.packet_bytes(modes, frames, sizes, layer_sizes)
+    return PacketStart(frames, modes, tuple(sizes), tuple(layer_sizes), packet_bytes)
 
 
 def _read_masks(

@@ -24,6 +24,8 @@ MAX_PACKET_BYTES = 1 << 18
 MAX_TOTAL_SAMPLES = 1 << 43  # so that total × rate fits in 63 bits
 MAX_PACKETS = (1 << 31) - 1
 PACKET_CRC_BYTES = 2
+LAYER_SIZE_BITS = 12  # width of the size of a waveform layer
+MAX_LAYER_BYTES = (1 << LAYER_SIZE_BITS) - 1
 
 
 def bits_for(count: int) -> int:

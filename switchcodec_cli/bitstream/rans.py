@@ -1,8 +1,8 @@
 """Range asymmetric numeral systems (rANS; Duda 2013) over many lanes at once.
 
-A lane is the coder of one coded block. Its state is an integer x, 2^16 <= x < 2^32; frequencies have a total
-of 2^16; words of 16 bits move between the state and the lane's bytes. A symbol with the frequency f and the
-sum of the frequencies before it, c, changes the state
+A lane is the coder of the indices of one coded block, or of its waveform layer. Its state is an integer x,
+2^16 <= x < 2^32; frequencies have a total of 2^16; words of 16 bits move between the state and the lane's
+bytes. A symbol with the frequency f and the sum of the frequencies before it, c, changes the state
 
     in the encoder  x -> (x div f) * 2^16 + c + x mod f,
                     after the low word of x was written and x shifted right by 16 bits if x >= f * 2^16;
@@ -132,15 +132,20 @@ class RansDecoder:
         """The tail of each lane, once its last symbol has been decoded; arbitrary in damaged lanes."""
         return self._state & (TOTAL - 1)
 
-    def finish(self) -> dict[int, str]:
-        """What is wrong with each damaged lane, once its last symbol has been decoded."""
+    def finish(self, symbol: str = "index", symbols: str = "indices") -> dict[int, str]:
+        """What is wrong with each damaged lane, once its last symbol has been decoded.
+
+        Args:
+            symbol: What a symbol is called in messages.
+            symbols: The plural.
+        """
         wrong = (self._position != self._end) | (self._state >= 2 * LOWEST_STATE)
         for lane in np.flatnonzero(wrong).tolist():
             left = int(self._end[lane] - self._position[lane])
             if left < 0:
-                problem = f"the coded indices end {-2 * left} bytes after the payload"
+                problem = f"the coded {symbols} end {-2 * left} bytes after the payload"
             elif left > 0:
-                problem = f"{2 * left} bytes are left after the last index"
+                problem = f"{2 * left} bytes are left after the last {symbol}"
             else:
                 problem = f"the coder ends in state {self._state[lane]}, above {2 * LOWEST_STATE - 1}"
             self._damage.setdefault(lane, problem)

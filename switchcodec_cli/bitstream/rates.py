@@ -14,7 +14,7 @@ from math import ceil, isfinite
 from ..errors import UsageError
 from .modes import BlockKind, BlockMode, coded_modes
 from .packet import MIN_PACKET_BYTES, PacketLayout
-from .parameters import StreamParameters
+from .parameters import MAX_LAYER_BYTES, StreamParameters
 
 # By convention, nine quantizers of 10 bits at 44100/512 frames per second are labelled 8 kbps. The label of
 # other parameters is proportional to their bits per second.
@@ -158,8 +158,15 @@ def packet_sizes(layout: PacketLayout, experts_total: int | None, frames: int | 
     parameters = layout.parameters
     whole = parameters.frames_per_window if frames is None else frames
     sizes = {
-        layout.packet_bytes(modes, whole, [0] * sum(mode.kind is BlockKind.CODED for mode in modes))
+        _largest_bytes(layout, modes, whole)
         for modes in parameters.all_modes(layout.signals)
         if keeps_constant_rate(parameters, experts_total, modes)
     }
     return range(MIN_PACKET_BYTES, max(sizes) + 1) if layout.entropy_coded else tuple(sorted(sizes))
+
+
+def _largest_bytes(layout: PacketLayout, modes: Sequence[BlockMode], frames: int) -> int:
+    """Size of the largest packet with these modes."""
+    coded = sum(mode.kind is BlockKind.CODED for mode in modes)
+    layer = MAX_LAYER_BYTES if layout.waveform_layers else 0
+    return layout.packet_bytes(modes, frames, [0] * coded, [layer] * coded)

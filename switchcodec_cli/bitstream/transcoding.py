@@ -148,7 +148,7 @@ def sound_windows(reader: StreamReader, index_model: Callable[[], IndexModel]) -
     Raises:
         BadInputError: A window is damaged, or the stream as a whole is invalid or truncated.
     """
-    for window in restored_windows(reader.header, index_model, iter(reader), 0, LANES):
+    for window in restored_windows(reader.header, index_model, None, iter(reader), 0, LANES):
         if isinstance(window, DamagedWindow):
             raise BadInputError(f"window {window.index} at {window.start:.3f} s is damaged ({window.reason})")
         yield window

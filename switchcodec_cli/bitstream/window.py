@@ -9,7 +9,7 @@ import numpy as np
 
 from .intensity import LEVEL_BANDS, LEVEL_BITS
 from .modes import BlockKind, BlockMode
-from .parameters import StreamParameters
+from .parameters import MAX_LAYER_BYTES, StreamParameters
 
 
 def _no_indices() -> np.ndarray:
@@ -27,6 +27,9 @@ class Block:
             of the mask; empty while they are modelled  # (1 + len(experts), codebooks per quantizer, frames)
         levels: levels of an intensity stereo block, one for each band, 0 (silence) to 31
         modelled: indices of a coded block as the index model codes them, in place of ``indices``
+        waveform: waveform layer of a coded block as it is stored; empty if there is none
+        coefficients: what the waveform layer decodes to, in units of full scale; None if there is none or it
+            has not been decoded  # (frames, bins) float32
     """
 
     kind: BlockKind
@@ -34,12 +37,14 @@ class Block:
     indices: np.ndarray = field(default_factory=_no_indices)
     levels: tuple[int, ...] = ()
     modelled: bytes = b""
+    waveform: bytes = b""
+    coefficients: np.ndarray | None = None  # follows from the rest, so it is not compared
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Block):
             return NotImplemented
-        mine = (self.kind, self.experts, self.levels, self.modelled)
-        others = (other.kind, other.experts, other.levels, other.modelled)
+        mine = (self.kind, self.experts, self.levels, self.modelled, self.waveform)
+        others = (other.kind, other.experts, other.levels, other.modelled, other.waveform)
         return mine == others and np.array_equal(self.indices, other.indices)
 
     @property
@@ -52,14 +57,15 @@ SILENT = Block(BlockKind.SILENT)
 COPY = Block(BlockKind.COPY)
 
 
-def coded_block(experts: Sequence[int], indices: np.ndarray) -> Block:
+def coded_block(experts: Sequence[int], indices: np.ndarray, waveform: bytes = b"") -> Block:
     """A block coded by the shared quantizer and these experts; see Block."""
-    return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), indices)
+    return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), indices, waveform=waveform)
 
 
-def modelled_block(experts: Sequence[int], payload: bytes) -> Block:
+def modelled_block(experts: Sequence[int], payload: bytes, waveform: bytes = b"") -> Block:
     """A block coded by the shared quantizer and these experts, its indices by the index model; see Block."""
-    return Block(BlockKind.CODED, tuple(int(expert) for expert in experts), modelled=payload)
+    mask = tuple(int(expert) for expert in experts)
+    return Block(BlockKind.CODED, mask, modelled=payload, waveform=waveform)
 
 
 def intensity_block(levels: Sequence[int]) -> Block:
@@ -102,8 +108,8 @@ def check_window(parameters: StreamParameters, signals: int, window: Window) -> 
         _check_levels(block)
         if block.kind is BlockKind.CODED:
             _check_coded(parameters, block, window.frames)
-        elif block.experts or block.indices.size or block.modelled:
-            raise ValueError(f"a {block.kind.value} block has no experts and no indices")
+        elif block.experts or block.indices.size or block.modelled or block.waveform:
+            raise ValueError(f"a {block.kind.value} block has no experts, no indices and no waveform layer")
     error = parameters.mode_error(window.modes)
     if error:
         raise ValueError(error)
@@ -118,6 +124,8 @@ def _check_levels(block: Block) -> None:
 
 def _check_coded(parameters: StreamParameters, block: Block, frames: int) -> None:
     experts, indices = block.experts, block.indices
+    if len(block.waveform) > MAX_LAYER_BYTES:
+        raise ValueError(f"a waveform layer has at most {MAX_LAYER_BYTES} bytes, not {len(block.waveform)}")
     in_range = all(0 <= expert < parameters.experts for expert in experts)
     if list(experts) != sorted(set(experts)) or not in_range:
         raise ValueError(f"experts must ascend within 0..{parameters.experts - 1}, not {experts}")

@@ -57,6 +57,8 @@ class StreamWriter:
         check_window(parameters, header.signals, window)
         if not header.entropy_coded and any(block.modelled for block in window.blocks):
             raise ValueError("the packets of this stream are not entropy-coded")
+        if not header.waveform_layers and any(block.waveform for block in window.blocks):
+            raise ValueError("the blocks of this stream have no waveform layers")
         if not header.modes_allowed(window.modes):
             modes = ", ".join(map(str, window.modes))
             raise ValueError(

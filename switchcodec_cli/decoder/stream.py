@@ -120,6 +120,7 @@ class StreamDecoder:
         windows = restored_windows(
             self.header,
             lambda: self._model.index_model,
+            lambda: self._model.waveform_model,
             self.reader.windows(needed.first_window, needed.stop_window),
             needed.first_window,
             FILE_LANES if self.reader.is_seekable else CHUNK_WINDOWS,

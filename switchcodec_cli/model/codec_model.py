@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.index_model import IndexModel, IndexModelTensors
+from ..bitstream.waveform_model import WaveformModel, WaveformModelTensors
 from ..errors import WeightsError
 from .backbones import build_backbone
 from .config import ModelConfig
@@ -26,6 +27,7 @@ class CodecModel(nn.Module):
         quantizer: Between latents and masks and indices.
         hop: Samples per latent frame.
         index_tensors: Of the index model, which entropy-coded streams need; None if there is none.
+        waveform_tensors: Of the waveform model, which waveform layers need; None if there is none.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -35,6 +37,7 @@ class CodecModel(nn.Module):
         self.backbone = build_backbone(config)
         self.quantizer = ResidualExpertVQ(config.quantizer, config.latent_dimension)
         self.index_tensors: IndexModelTensors | None = None
+        self.waveform_tensors: WaveformModelTensors | None = None
 
     @cached_property
     def index_model(self) -> IndexModel:
@@ -45,7 +48,18 @@ class CodecModel(nn.Module):
         """
         if self.index_tensors is None:
             raise WeightsError("these weights have no index model, which entropy-coded streams need")
-        return IndexModel(self.index_tensors, exact_arithmetic(self.index_tensors))
+        return IndexModel(self.index_tensors, exact_arithmetic(self.index_tensors.matrices))
+
+    @cached_property
+    def waveform_model(self) -> WaveformModel:
+        """The waveform model, ready for use on this machine.
+
+        Raises:
+            WeightsError: The weights have none.
+        """
+        if self.waveform_tensors is None:
+            raise WeightsError("these weights have no waveform model, which waveform layers need")
+        return WaveformModel(self.waveform_tensors, exact_arithmetic(self.waveform_tensors.matrices, 64))
 
     @property
     def device(self) -> torch.device:

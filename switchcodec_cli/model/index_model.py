@@ -117,25 +117,19 @@ def _seconds(arithmetic: Arithmetic, shape: tuple[int, int], rows: int) -> float
     return min(times)
 
 
-def exact_arithmetic(tensors: IndexModelTensors) -> Arithmetic:
-    """A fast arithmetic that is exact on this machine for the matrices of an index model.
+def exact_arithmetic(matrices: Sequence[npt.NDArray[np.int8]], rows: int = 8) -> Arithmetic:
+    """A fast arithmetic that is exact on this machine for the matrices of a model.
 
     Which one is taken does not change any result.
+
+    Args:
+        matrices: One of each shape; the product with the first is timed. # (rows, columns) each
+        rows: Rows of activations in that product.
     """
-    matrices = (
-        tensors.input_weight,
-        tensors.gate1_weight,
-        tensors.gate2_weight,
-        tensors.context_weight,
-        tensors.head_weight,
-        tensors.feature_weight,
-        tensors.group_weight[0],
-        tensors.member_weight[0, : tensors.members],
-    )
     shapes = {matrix.shape for matrix in matrices}
     exact = [a for a in (Int8Arithmetic(), TorchArithmetic()) if _available(a, shapes)]
     if exact:  # products of int8 are quick on processors with instructions for them, and slow on others
-        return min(exact, key=lambda a: _seconds(a, tensors.gate2_weight.shape, 8))
+        return min(exact, key=lambda a: _seconds(a, matrices[0].shape, rows))
     return Float64Arithmetic() if _available(Float64Arithmetic(), shapes) else Arithmetic()
 
 
@@ -146,4 +140,4 @@ def load_index_model(path: Path) -> IndexModel:
         WeightsError: The file is not an index model.
     """
     tensors = IndexModelTensors.load(path)
-    return IndexModel(tensors, exact_arithmetic(tensors))
+    return IndexModel(tensors, exact_arithmetic(tensors.matrices))

@@ -1,11 +1,12 @@
-"""The index models of the weights of streams. Does not import torch."""
+"""The index and waveform models of the weights of streams. Does not import torch."""
 
 from __future__ import annotations
 
 from ..bitstream import Header
 from ..bitstream.index_model import Float64Arithmetic, IndexModel
+from ..bitstream.waveform_model import WaveformModel
 from ..errors import WeightsError
-from .weights_info import read_weights
+from .weights_info import WeightsFile, read_weights
 from .weights_registry import find_weights, find_weights_of
 
 
@@ -19,6 +20,22 @@ def index_model_of(header: Header, weights: str | None = None) -> IndexModel:
     Raises:
         WeightsError: There are no such weights, or they have no index model.
     """
+    path, stored = _read(header, weights)
+    if stored.index_model is None:
+        raise WeightsError(f"{path}: these weights have no index model, which entropy-coded streams need")
+    return IndexModel(stored.index_model, Float64Arithmetic())
+
+
+def waveform_model_of(header: Header, weights: str | None = None) -> WaveformModel:
+    """Read the waveform model that a stream needs; see `index_model_of`."""
+    path, stored = _read(header, weights)
+    if stored.waveform_model is None:
+        raise WeightsError(f"{path}: these weights have no waveform model, which waveform layers need")
+    return WaveformModel(stored.waveform_model, Float64Arithmetic())
+
+
+def _read(header: Header, weights: str | None) -> tuple[str, WeightsFile]:
+    """The weights of a stream and their path."""
     path = find_weights_of(header.fingerprint) if weights is None else find_weights(weights)
     stored = read_weights(path)
     if stored.info.fingerprint != header.fingerprint:
@@ -26,9 +43,7 @@ def index_model_of(header: Header, weights: str | None = None) -> IndexModel:
             f"the stream was encoded with weights {header.fingerprint.hex()[:12]}, "
             f"but those of {path} are {stored.info.fingerprint.hex()[:12]}"
         )
-    if stored.index_model is None:
-        raise WeightsError(f"{path}: these weights have no index model, which entropy-coded streams need")
-    return IndexModel(stored.index_model, Float64Arithmetic())
+    return str(path), stored
 
 
 class IndexModels:

@@ -14,7 +14,14 @@ from torch import Tensor
 from ..atomic_io import atomic_output
 from ..errors import WeightsError, one_line
 from .codec_model import CodecModel
-from .weights_info import INDEX_MODEL_PREFIX, WeightsFile, encode_metadata, fingerprint, read_weights
+from .weights_info import (
+    INDEX_MODEL_PREFIX,
+    WAVEFORM_MODEL_PREFIX,
+    WeightsFile,
+    encode_metadata,
+    fingerprint,
+    read_weights,
+)
 
 # Weights files do not contain this prefix of the names in the state dict.
 _BACKBONE_PREFIX = "backbone."
@@ -30,7 +37,9 @@ class LoadedWeights(NamedTuple):
 
 
 def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
-    """Write the weights of a model in half precision, and its index model; an existing file is replaced.
+    """Write the weights of a model in half precision, and its models of indices and waveforms.
+
+    An existing file is replaced.
 
     Returns:
         The fingerprint of the weights.
@@ -42,6 +51,9 @@ def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -
     if model.index_tensors is not None:
         arrays = model.index_tensors.arrays
         tensors |= {INDEX_MODEL_PREFIX + name: array for name, array in arrays.items()}
+    if model.waveform_tensors is not None:
+        arrays = model.waveform_tensors.arrays
+        tensors |= {WAVEFORM_MODEL_PREFIX + name: array for name, array in arrays.items()}
     metadata = encode_metadata(model.config, provenance)
     with atomic_output(path, force=True) as file:
         file.write(save(tensors, metadata=metadata))
@@ -78,6 +90,7 @@ def _build(path: Path, stored: WeightsFile) -> CodecModel:
     model = CodecModel(stored.info.config)
     model.load_state_dict(to_state_dict(stored.tensors, model.state_dict()))
     model.index_tensors = stored.index_model
+    model.waveform_tensors = stored.waveform_model
     return model.eval()
 
 

@@ -17,11 +17,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ..bitstream.index_model import IndexModelTensors
+from ..bitstream.waveform_model import WaveformModelTensors
 from ..errors import WeightsError
 from .config import ModelConfig
 
 FORMAT = "switchcodec-1"  # in the metadata of every weights file
 INDEX_MODEL_PREFIX = "index_model."  # of the names of the index model's tensors
+WAVEFORM_MODEL_PREFIX = "waveform_model."
 FINGERPRINT_BYTES = 16
 
 # What safetensors raises for files that it cannot read, and numpy for data types that it lacks.
@@ -50,6 +52,8 @@ class WeightsInfo:
     file_bytes: int
     has_index_model: bool
     """Whether the file holds an index model, so that indices can be entropy-coded."""
+    has_waveform_model: bool = False
+    """Whether the file holds a waveform model, so that blocks can have waveform layers."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class WeightsFile:
     tensors: dict[str, np.ndarray]
     """Of the networks and the quantizers."""
     index_model: IndexModelTensors | None
+    waveform_model: WaveformModelTensors | None
 
 
 def encode_metadata(config: ModelConfig, provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -120,15 +125,22 @@ def read_weights(path: Path) -> WeightsFile:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     config, provenance = _decode_metadata(path, metadata)
     of_file = fingerprint(metadata, tensors)
-    integers = {
-        name.removeprefix(INDEX_MODEL_PREFIX): tensors.pop(name)
-        for name in sorted(tensors)
-        if name.startswith(INDEX_MODEL_PREFIX)
-    }
-    index_model = _index_model(path, config, integers) if integers else None
-    parameters = count_parameters(tensors)
-    info = WeightsInfo(config, provenance, of_file, parameters, file_bytes, bool(integers))
-    return WeightsFile(info, tensors, index_model)
+    of_indices, of_waveforms = (
+        {name.removeprefix(prefix): tensors.pop(name) for name in sorted(tensors) if name.startswith(prefix)}
+        for prefix in (INDEX_MODEL_PREFIX, WAVEFORM_MODEL_PREFIX)
+    )
+    index_model = _index_model(path, config, of_indices) if of_indices else None
+    waveform_model = _waveform_model(path, config, of_waveforms) if of_waveforms else None
+    info = WeightsInfo(
+        config,
+        provenance,
+        of_file,
+        count_parameters(tensors),
+        file_bytes,
+        has_index_model=bool(of_indices),
+        has_waveform_model=bool(of_waveforms),
+    )
+    return WeightsFile(info, tensors, index_model, waveform_model)
 
 
 def _index_model(path: Path, config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> IndexModelTensors:
@@ -136,11 +148,29 @@ def _index_model(path: Path, config: ModelConfig, arrays: Mapping[str, np.ndarra
         tensors = IndexModelTensors.from_arrays(arrays)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
-    quantizer = config.quantizer
-    expected = (quantizer.codebooks * (1 + quantizer.experts), quantizer.codebook_size, quantizer.experts)
-    if (tensors.codebooks, tensors.size, tensors.experts) != expected:
+    if (tensors.codebooks, tensors.size, tensors.experts) != (*_codebooks(config), config.quantizer.experts):
         raise WeightsError(f"{path}: the index model is not for the quantizers of these weights")
     return tensors
+
+
+def _waveform_model(
+    path: Path, config: ModelConfig, arrays: Mapping[str, np.ndarray]
+) -> WaveformModelTensors:
+    try:
+        tensors = WaveformModelTensors.from_arrays(arrays)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    if (tensors.codebooks, tensors.size) != _codebooks(config) or tensors.bins > config.hop:
+        raise WeightsError(
+            f"{path}: the waveform model is not for the quantizers and the hop of these weights"
+        )
+    return tensors
+
+
+def _codebooks(config: ModelConfig) -> tuple[int, int]:
+    """Number and size of all codebooks."""
+    quantizer = config.quantizer
+    return quantizer.codebooks * (1 + quantizer.experts), quantizer.codebook_size
 
 
 def _decode_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[ModelConfig, dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_unknown_flags(bit: int) -> None:
     if bit >= 16:
         assert list(StreamReader(io.BytesIO(changed))) == windows
     elif bit > 1:
-        words = {2: "per-frame depth"}.get(bit, f"flag {bit}")
+        words = {2: "per-frame depth", 3: "waveform layers need entropy"}.get(bit, f"flag {bit}")
         with pytest.raises(BadInputError, match=words):
             StreamReader(io.BytesIO(changed))
 

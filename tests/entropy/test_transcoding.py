@@ -100,7 +100,7 @@ def changed(data: bytes, **settings) -> bytes:
 
 def windows_in(data: bytes) -> list[Window]:
     reader = StreamReader(io.BytesIO(data))
-    return list(restored_windows(reader.header, lambda: MODEL, iter(reader), 0, 5))  # type: ignore[arg-type]
+    return list(restored_windows(reader.header, lambda: MODEL, None, iter(reader), 0, 5))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("signals", [1, 2])
