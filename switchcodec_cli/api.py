@@ -47,6 +47,7 @@ class Codec:
     Attributes:
         parameters: What readers of the streams must know of the model.
         has_index_model: Whether streams can be entropy-coded.
+        has_waveform_model: Whether entropy-coded streams have waveform layers.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Codec:
         self.provenance = dict(provenance or {})
         self._process = os.getpid()
         self.has_index_model = model.index_tensors is not None
+        self.has_waveform_model = model.waveform_tensors is not None
         config, quantizer = model.config, model.config.quantizer
         self.parameters = StreamParameters(
             sample_rate=config.sample_rate,
@@ -482,7 +484,14 @@ class Codec:
         return [list(islice(latents, len(each))) for each in inputs]
 
     def _header(self, source: SourceFormat, settings: EncoderSettings) -> Header:
-        return make_header(self.parameters, self.fingerprint, source, settings, self.has_index_model)
+        return make_header(
+            self.parameters,
+            self.fingerprint,
+            source,
+            settings,
+            self.has_index_model,
+            self.has_waveform_model,
+        )
 
 
 def _source_format(

@@ -19,6 +19,7 @@ class JobCodec(Protocol):
     parameters: StreamParameters
     fingerprint: bytes
     has_index_model: bool
+    has_waveform_model: bool
 
     def encoder(
         self,

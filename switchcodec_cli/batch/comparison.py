@@ -37,18 +37,24 @@ class StreamComparison:
         fingerprint: of its weights.
         request: settings of the encoder.
         modelled: whether the weights have an index model.
+        layered: whether they have a waveform model.
 
     Raises:
         UsageError: the model does not support the settings.
     """
 
     def __init__(
-        self, parameters: StreamParameters, fingerprint: bytes, request: EncodeRequest, modelled: bool
+        self,
+        parameters: StreamParameters,
+        fingerprint: bytes,
+        request: EncodeRequest,
+        modelled: bool,
+        layered: bool,
     ) -> None:
         self._settings = request.settings.resolved(modelled)
         self._settings.check(parameters, 1)
         self._parameters, self._fingerprint, self._request = parameters, fingerprint, request
-        self._modelled = modelled
+        self._modelled, self._layered = modelled, layered
 
     def difference(self, job: Job) -> Difference | None:
         """How the output of a job differs from what would be written; None if it does not.
@@ -77,6 +83,7 @@ class StreamComparison:
                 ),
                 self._settings,
                 self._modelled,
+                self._layered,
             )
         return _weights_difference(header, expected) or self._settings_difference(header, expected, trailer)
 

@@ -153,7 +153,11 @@ class FileEncoder:
     def __init__(self, codec: JobCodec, request: EncodeRequest, force: bool = False) -> None:
         self._codec, self._request, self._force = codec, request, force
         self._comparison = StreamComparison(
-            codec.parameters, codec.fingerprint, request, codec.has_index_model
+            codec.parameters,
+            codec.fingerprint,
+            request,
+            codec.has_index_model,
+            codec.has_waveform_model,
         )
 
     def run(self, job: Job, progress: FileProgress) -> EncodeResult:

@@ -136,7 +136,7 @@ def restore_layers(
     if not with_layers:
         return list(windows)
     numbers, frames, blocks = zip(*with_layers, strict=True)
-    masks = _masks(header.parameters.experts, blocks)
+    masks = masks_of_blocks(header.parameters.experts, blocks)
     sizes = model.sizes(masks, [_by_codebook(block) for block in blocks])
     decoded = decode_layers(model.tensors, sizes, [block.waveform for block in blocks])
     complete = iter(
@@ -206,10 +206,11 @@ def _take(
 
 def masks_of(model: IndexModel, blocks: Sequence[Block]) -> Masks:
     """Masks of blocks. # (n, Nr)"""
-    return _masks(model.tensors.experts, blocks)
+    return masks_of_blocks(model.tensors.experts, blocks)
 
 
-def _masks(experts: int, blocks: Sequence[Block]) -> Masks:
+def masks_of_blocks(experts: int, blocks: Sequence[Block]) -> Masks:
+    """Masks of blocks among so many experts. # (n, Nr)"""
     masks = np.zeros((len(blocks), experts), np.bool_)
     for row, block in zip(masks, blocks, strict=True):
         row[list(block.experts)] = True

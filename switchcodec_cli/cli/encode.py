@@ -136,7 +136,13 @@ def _create_comparison(weights: str | None, request: EncodeRequest) -> StreamCom
     from ..model.weights_registry import find_weights
 
     info = read_weights(find_weights(weights)).info
-    return StreamComparison(stream_parameters(info.config), info.fingerprint, request, info.has_index_model)
+    return StreamComparison(
+        stream_parameters(info.config),
+        info.fingerprint,
+        request,
+        info.has_index_model,
+        info.has_waveform_model,
+    )
 
 
 def encode_report(result: EncodeResult) -> JobReport:

@@ -154,19 +154,24 @@ class StreamDecoder:
             first_frame=first_window * parameters.frames_per_window,
             band_edges=LEVEL_EDGES,
             phase_iterations=self._phase_iterations,
+            waveform_bins=self._waveform_bins,
         )
         gate = SilenceGate(parameters.hop, signals)
         latents: list[Tensor] = []
         gains: list[Tensor] = []
+        coefficients: list[Tensor] = []
         ended = False
         for window, ended in _mark_last(windows):
             z, gain = self._dequantize(window)
             latents.append(z)
             gains.append(gain.expand(-1, window.frames, -1))
+            if self._waveform_bins:
+                coefficients.append(self._coefficients(window))
             gate.add((gain > 0).any(-1)[:, 0].cpu().numpy(), window.frames)
             if ended or len(latents) == CHUNK_WINDOWS:
-                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), last=ended)
-                latents, gains = [], []
+                known = torch.cat(coefficients, 1) if coefficients else None
+                pieces = stream.push(torch.cat(latents, 1), torch.cat(gains, 1), known, ended)
+                latents, gains, coefficients = [], [], []
                 for piece, last in _mark_last(iter(pieces)):
                     yield gate.apply(piece.cpu().numpy()).T, ended and last
         if not ended:
@@ -202,6 +207,21 @@ class StreamDecoder:
         latents = self._silence_latent.expand(signals, window.frames, -1).clone()
         latents[torch.from_numpy(coded).to(device)] = decoded
         return latents, gains
+
+    @cached_property
+    def _waveform_bins(self) -> int:
+        """Coefficients of a latent frame in the stream's waveform layers; 0 if it has none."""
+        return self._model.waveform_model.tensors.bins if self.header.waveform_layers else 0
+
+    def _coefficients(self, window: Window | DamagedWindow) -> Tensor:
+        """Coefficients of the layers of a window, zeros where there are none. # (signals, F, bins)"""
+        shape = (self.header.signals, window.frames, self._waveform_bins)
+        values = np.zeros(shape, np.float32)
+        if isinstance(window, Window):
+            for signal, block in enumerate(window.resolved):
+                if block.coefficients is not None:
+                    values[signal] = block.coefficients
+        return torch.from_numpy(values).to(self._model.device)
 
     @cached_property
     def _silence_latent(self) -> Tensor:

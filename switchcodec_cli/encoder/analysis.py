@@ -15,6 +15,7 @@ from ..audio import StreamResampler
 from ..bitstream import LEVEL_BANDS, Header
 from ..errors import UsageError
 from ..model.codec_model import CodecModel
+from ..model.dsp.mdct import mdct, mdct_basis
 from ..model.streaming import ContextStream
 from ..perceptual import LatentEncoder, PerceptualDistance, PerceptualFeatures
 from .chunks import CHUNK_WINDOWS, AnalysedChunk
@@ -22,6 +23,7 @@ from .extrapolation import CONTEXT, extrapolate
 from .intensity_stereo import IntensityStereo
 from .rate.distortion import DistortionEstimator, FloatArray, audibility
 from .rate.index_cost import IndexCost
+from .waveform_coder import WaveformCoder
 
 FloatSamples = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -61,6 +63,7 @@ class ChunkAnalyzer:
         options: What chunks are to hold.
         latents: Of each piece of audio that would go through the networks, if they are known; see
             `network_inputs`.
+        waveform_coder: Of the stream's waveform layers, if it is to have any.
 
     Attributes:
         samples: Samples per channel taken so far, at the original rate.
@@ -73,8 +76,13 @@ class ChunkAnalyzer:
         header: Header,
         options: AnalysisOptions,
         latents: Sequence[Tensor] | None = None,
+        waveform_coder: WaveformCoder | None = None,
     ) -> None:
         self._model, self._distance, self._options = model, distance, options
+        self._waveform_coder = waveform_coder
+        self._mdct_basis = None
+        if waveform_coder is not None:
+            self._mdct_basis = mdct_basis(model.hop, waveform_coder.bins).to(model.device)
         self._encode = LatentEncoder(model, distance)
         self._signals, self._channels = header.signals, header.channels
         self._size, self._dimension = model.config.frames_per_window, model.config.latent_dimension
@@ -126,12 +134,14 @@ class ChunkAnalyzer:
         return self._model.silence_latent()
 
     def _run_network(self, audio: Tensor) -> Tensor:
-        """Latents, and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
+        """Latents, and MDCT coefficients and magnitudes if needed: (B, n, hop) -> (B, n, D + ...)."""
         known = self._known_latents
-        z = self._encode(audio.flatten(1)) if known is None else next(known)
-        if not self._options.needs_magnitudes:
-            return z
-        return torch.cat([z, self._model.backbone.stft_magnitude(audio).flatten(2)], -1)
+        outputs = [self._encode(audio.flatten(1)) if known is None else next(known)]
+        if self._mdct_basis is not None:
+            outputs.append(mdct(audio.flatten(1), self._mdct_basis))
+        if self._options.needs_magnitudes:
+            outputs.append(self._model.backbone.stft_magnitude(audio).flatten(2))
+        return torch.cat(outputs, -1)
 
     def _analyse(self, audio: FloatSamples, outputs: Tensor) -> AnalysedChunk:
         """Examine a chunk of audio (signals, T, hop) with the network's outputs (signals, T, ...)."""
@@ -140,13 +150,16 @@ class ChunkAnalyzer:
         peaks = np.maximum.reduceat(np.abs(audio).max(-1), starts, axis=1)  # (signals, W)
         silent = peaks < self._silence_peak
         same, intensity, levels = self._compare_signals(audio, starts, silent)
+        bins = 0 if self._mdct_basis is None else self._mdct_basis.shape[1]
         z = outputs[..., : self._dimension].contiguous()
+        coefficients = outputs[..., self._dimension : self._dimension + bins]
         if silent.any():
             silent_frames = torch.from_numpy(np.repeat(silent, self._size, 1)[:, :length]).to(outputs.device)
             z = torch.where(silent_frames[..., None], self._silence_latent, z)
         features = None
         if self._options.needs_magnitudes:
-            magnitude = outputs[..., self._dimension :].unflatten(-1, (-1, self._model.backbone.stft.bins))
+            magnitude = outputs[..., self._dimension + bins :]
+            magnitude = magnitude.unflatten(-1, (-1, self._model.backbone.stft.bins))
             features = self._distance.input_features(magnitude)
         distortion = None
         if self._options.distortion:
@@ -154,10 +167,24 @@ class ChunkAnalyzer:
             energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
             distortion = self._estimate_distortion(z, features) * audibility(energy)[..., None]
         kept = features if self._options.features else None
-        index_bytes = None
+        payload_bytes = None
         if self._index_cost is not None:
-            index_bytes = np.concatenate([self._index_cost(piece) for _, piece in self._pieces(z)], 1)
-        return AnalysedChunk(z, silent, same, intensity, levels, kept, distortion, index_bytes)
+            payload_bytes = np.concatenate([self._index_cost(piece) for _, piece in self._pieces(z)], 1)
+            if self._waveform_coder is not None:
+                pieces = [piece.cpu().numpy() for _, piece in self._pieces(coefficients)]
+                layers = [self._waveform_coder.expected_bytes(piece) for piece in pieces]
+                payload_bytes += np.concatenate(layers, 1)
+        return AnalysedChunk(
+            z,
+            silent,
+            same,
+            intensity,
+            levels,
+            kept,
+            distortion,
+            payload_bytes,
+            coefficients.cpu().numpy() if bins else None,
+        )
 
     def _compare_signals(
         self, audio: FloatSamples, starts: npt.NDArray[np.int64], silent: BoolArray

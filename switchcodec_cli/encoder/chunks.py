@@ -29,8 +29,10 @@ class AnalysedChunk:
     levels: npt.NDArray[np.int64]  # these levels, (W, bands)
     features: PerceptualFeatures | None  # of the input, where the search needs them
     distortion: npt.NDArray[np.float64] | None  # by number of experts, (signals, W, Nr + 1), where estimated
-    # expected bytes of modelled indices by number of experts, (signals, W, Nr + 1), where estimated
-    index_bytes: npt.NDArray[np.int64] | None = None
+    # expected bytes of indices and layers by number of experts, (signals, W, Nr + 1), where estimated
+    payload_bytes: npt.NDArray[np.int64] | None = None
+    # MDCT coefficients of the low band for waveform layers, (signals, T, bins), where there are to be any
+    coefficients: npt.NDArray[np.float32] | None = None
 
     @property
     def windows(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..bitstream import (
     Block,
     BlockKind,
     BlockMode,
+    Header,
     PacketLayout,
     StreamWriter,
     Window,
@@ -27,6 +28,7 @@ from .rate.allocation import CodingOptions, FloatArray, IntArray
 from .rate.control import budget_bytes, coding_options
 from .search.chunk_search import QuantizedChunk
 from .settings import EncoderSettings
+from .waveform_coder import WaveformCoder
 
 CORRECTION_ROUNDS = 8  # of changes to a chunk, at most
 
@@ -40,10 +42,19 @@ class Packer:
     Args:
         writer: Of the stream.
         index_model: Codes the indices; None for plain ones.
+        waveform_coder: Adds waveform layers; None for a stream without them.
+        max_bytes: Size limit for a packet with a layer, which is left out where it does not fit.
     """
 
-    def __init__(self, writer: StreamWriter, index_model: IndexModel | None) -> None:
+    def __init__(
+        self,
+        writer: StreamWriter,
+        index_model: IndexModel | None,
+        waveform_coder: WaveformCoder | None = None,
+        max_bytes: int | None = None,
+    ) -> None:
         self._writer, self._index_model = writer, index_model
+        self._waveform_coder, self._max_bytes = waveform_coder, max_bytes
 
     def push(self, chunk: CodedChunk) -> None:
         """Write a chunk."""
@@ -53,13 +64,25 @@ class Packer:
     def finish(self, samples: int) -> None:
         """Write what has been kept back, after `samples` samples per channel in total."""
 
-    def _windows(self, chunk: CodedChunk) -> list[Window]:
-        return self._model(list(windows_of(chunk)))
-
-    def _model(self, windows: list[Window]) -> list[Window]:
-        if self._index_model is None:
+    def _windows(self, chunk: CodedChunk, numbers: Sequence[int] | None = None) -> list[Window]:
+        """The windows of a chunk, ready to be written; all, or those with some numbers."""
+        plain = list(windows_of(chunk))
+        chosen = range(len(plain)) if numbers is None else numbers
+        windows, header = [plain[number] for number in chosen], self._writer.header
+        coefficients = chunk.allocated.chunk.coefficients
+        if self._waveform_coder is not None and coefficients is not None:
+            size = header.parameters.frames_per_window
+            pieces = [coefficients[:, number * size : (number + 1) * size] for number in chosen]
+            windows = self._waveform_coder(windows, pieces)
+        if self._index_model is not None:
+            windows = model_indices(header.parameters, self._index_model, windows)
+        if self._max_bytes is None:
             return windows
-        return model_indices(self._writer.header.parameters, self._index_model, windows)
+        sizes = _sizes(header.layout, windows)
+        return [
+            window if size <= self._max_bytes else without_layers(window)
+            for window, size in zip(windows, sizes, strict=True)
+        ]
 
 
 class RateKeepingPacker(Packer):
@@ -73,6 +96,7 @@ class RateKeepingPacker(Packer):
     Args:
         writer: Of the stream.
         index_model: Codes the indices.
+        waveform_coder: Adds waveform layers; None for a stream without them.
         settings: With an average rate.
         requantize: Of the search that the chunks come from.
     """
@@ -81,10 +105,11 @@ class RateKeepingPacker(Packer):
         self,
         writer: StreamWriter,
         index_model: IndexModel,
+        waveform_coder: WaveformCoder | None,
         settings: EncoderSettings,
         requantize: Requantize,
     ) -> None:
-        super().__init__(writer, index_model)
+        super().__init__(writer, index_model, waveform_coder, layer_limit(settings, writer.header))
         self._settings, self._requantize = settings, requantize
         self._options = coding_options(settings, writer.header)
         self._kept: CodedChunk | None = None
@@ -144,9 +169,9 @@ class RateKeepingPacker(Packer):
         chunk = CodedChunk(
             replace(coded.allocated, modes=modes), replace(quantized, masks=masks, indices=indices)
         )
-        plain, windows = list(windows_of(chunk)), list(fitted.windows)
-        for window, modelled in zip(changes, self._model([plain[w] for w in changes]), strict=True):
-            windows[window] = modelled
+        windows = list(fitted.windows)
+        for window, changed in zip(changes, self._windows(chunk, list(changes)), strict=True):
+            windows[window] = changed
         return fitted.changed(chunk, changes, windows, self._writer.header.layout)
 
 
@@ -172,7 +197,7 @@ class _FittedChunk:
         possible = options.possible(chunk.silent, chunk.same, chunk.intensity)
         assert chunk.distortion is not None
         last_frames = (chunk.frames - 1) % parameters.frames_per_window + 1
-        option_sizes = options.window_sizes(chunk.windows, last_frames, chunk.index_bytes)
+        option_sizes = options.window_sizes(chunk.windows, last_frames, chunk.payload_bytes)
         numbers = {modes: number for number, modes in enumerate(options.modes)}
         chosen = np.array([numbers[tuple(modes)] for modes in coded.allocated.modes], np.int64)
         return cls(
@@ -255,6 +280,18 @@ class _FittedChunk:
         return change, self.distortion - self.distortion[rows, self.chosen][:, None]
 
 
+def layer_limit(settings: EncoderSettings, header: Header) -> int | None:
+    """Size limit in bytes for packets with layers; None where there is none."""
+    if settings.max_kbps is None:
+        return None
+    return settings.max_packet_bytes(header.parameters, header.signals)
+
+
+def without_layers(window: Window) -> Window:
+    """The same window without waveform layers."""
+    return replace(window, blocks=tuple(replace(block, waveform=b"") for block in window.blocks))
+
+
 def _sizes(layout: PacketLayout, windows: list[Window]) -> IntArray:
     """Sizes of the packets of windows, in bytes. # (W,)"""
     return np.array(
@@ -263,6 +300,7 @@ def _sizes(layout: PacketLayout, windows: list[Window]) -> IntArray:
                 window.modes,
                 window.frames,
                 [len(block.modelled) for block in window.blocks if block.kind is BlockKind.CODED],
+                [len(block.waveform) for block in window.blocks],
             )
             for window in windows
         ],

@@ -253,6 +253,7 @@ def make_header(
     source: SourceFormat,
     settings: EncoderSettings,
     modelled: bool = False,
+    layered: bool = False,
 ) -> Header:
     """The header of a stream.
 
@@ -262,6 +263,7 @@ def make_header(
         source: The audio to be encoded.
         settings: How it is to be encoded, resolved.
         modelled: Whether the weights have an index model.
+        layered: Whether the weights have a waveform model.
 
     Raises:
         UsageError: The settings cannot be met with this model and source.
@@ -279,4 +281,5 @@ def make_header(
         total_samples=source.total_samples,
         tags=source.tag_pairs,
         entropy_coded=modelled and not settings.cbr,
+        waveform_layers=modelled and layered and not settings.cbr,
     )

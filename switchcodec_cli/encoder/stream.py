@@ -18,7 +18,7 @@ from ..model.codec_model import CodecModel
 from ..perceptual import PerceptualDistance
 from .analysis import AnalysisOptions, ChunkAnalyzer
 from .chunks import AllocatedChunk, AnalysedChunk, ChunkModes
-from .packing import Packer, RateKeepingPacker
+from .packing import Packer, RateKeepingPacker, layer_limit
 from .rate.control import (
     Allocator,
     FirstPassAllocator,
@@ -29,6 +29,7 @@ from .rate.control import (
 )
 from .search.stream_search import StreamSearch
 from .settings import EncoderSettings
+from .waveform_coder import WaveformCoder
 
 
 class StreamEncoder:
@@ -65,15 +66,18 @@ class StreamEncoder:
             decode_for_distortion=allocation is None and (settings.effort > 0 or not settings.constant),
             index_cost_experts=index_cost_experts(settings, header),
         )
-        self._analyzer = ChunkAnalyzer(model, distance, header, options, latents)
+        waveform_coder = waveform_coder_of(model, header)
+        self._analyzer = ChunkAnalyzer(model, distance, header, options, latents, waveform_coder)
         self._allocator: Allocator = (
             RateControl(settings, header) if allocation is None else FirstPassAllocator(allocation)
         )
         index_model = model.index_model if header.entropy_coded else None
         if index_model is not None and keeps_rate:
-            self._packer: Packer = RateKeepingPacker(writer, index_model, settings, self._search.requantize)
+            self._packer: Packer = RateKeepingPacker(
+                writer, index_model, waveform_coder, settings, self._search.requantize
+            )
         else:
-            self._packer = Packer(writer, index_model)
+            self._packer = Packer(writer, index_model, waveform_coder, layer_limit(settings, header))
         self._unallocated: deque[AnalysedChunk] = deque()
         self._digest = SampleDigest()
         self._trailer: Trailer | None = None  # once closed
@@ -171,7 +175,9 @@ class FirstPass:
     ) -> None:
         options = AnalysisOptions(distortion=True, index_cost_experts=index_cost_experts(settings, header))
         self._channels = header.channels
-        self._analyzer = ChunkAnalyzer(model, PerceptualDistance(model), header, options, latents)
+        self._analyzer = ChunkAnalyzer(
+            model, PerceptualDistance(model), header, options, latents, waveform_coder_of(model, header)
+        )
         self._control = RateControl(settings, header, look_ahead=None)
 
     def write(self, block: Any) -> None:
@@ -189,3 +195,10 @@ class FirstPass:
     def _analyse(self, block: FloatSamples, last: bool) -> None:
         for chunk in self._analyzer.process(block, last):
             self._control.push(chunk)
+
+
+def waveform_coder_of(model: CodecModel, header: Header) -> WaveformCoder | None:
+    """What codes the waveform layers of a stream; None if it has none."""
+    if not header.waveform_layers:
+        return None
+    return WaveformCoder(model.waveform_model, header.parameters.experts)

@@ -95,13 +95,13 @@ class CodingOptions:
             total += padded[source, :, column].T
         return np.where(possible, total, np.inf)
 
-    def window_sizes(self, windows: int, last_frames: int, index_bytes: IntArray | None = None) -> IntArray:
+    def window_sizes(self, windows: int, last_frames: int, payload_bytes: IntArray | None = None) -> IntArray:
         """Sizes of the packets of windows.
 
         Args:
             windows: Number of windows.
             last_frames: Latent frames of the last one.
-            index_bytes: Expected bytes of modelled indices by number of experts; None for plain ones.
+            payload_bytes: Expected bytes of indices and layers by number of experts; None for plain indices.
                 # (signals, W, Nr + 1)
 
         Returns:
@@ -111,14 +111,14 @@ class CodingOptions:
         sizes = np.repeat(self._sizes(whole)[None], windows, 0)
         if windows and last_frames < whole:
             sizes[-1] = self._sizes(last_frames)
-        if index_bytes is not None:
+        if payload_bytes is not None:
             frames = np.full(windows, whole)
             frames[-1:] = last_frames
             for option, modes in enumerate(self.modes):
                 for signal, mode in enumerate(modes):
                     if mode.kind is BlockKind.CODED:
                         plain = [self.layout.parameters.plain_bytes(mode.experts, int(f)) for f in frames]
-                        sizes[:, option] += index_bytes[signal, :, mode.experts] - plain
+                        sizes[:, option] += payload_bytes[signal, :, mode.experts] - plain
         return sizes
 
     def _sizes(self, frames: int) -> IntArray:

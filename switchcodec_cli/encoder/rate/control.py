@@ -105,7 +105,7 @@ class RateControl(Allocator):
         possible = self._options.possible(chunk.silent, chunk.same, chunk.intensity)
         distortion = self._options.distortion(self._tables(chunk), possible)
         last_frames = (chunk.frames - 1) % self._parameters.frames_per_window + 1
-        sizes = self._options.window_sizes(chunk.windows, last_frames, chunk.index_bytes)
+        sizes = self._options.window_sizes(chunk.windows, last_frames, chunk.payload_bytes)
         self._windows += chunk.windows
         self._frames += chunk.frames
         if self._header.rate_mode != RateMode.AVERAGE:
