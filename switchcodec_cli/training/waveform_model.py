@@ -232,6 +232,7 @@ class TrainingOptions:
     """How a network is trained."""
 
     minutes: float = 8.0
+    steps: int | None = None  # instead of a time, for results that do not depend on the machine
     batch: int = 48
     seed: int = 0
 
@@ -264,7 +265,13 @@ def train(
     groups = [{"params": [value], "rate": rates[name]} for name, value in network.named_parameters()]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
     begun, step, total = time.monotonic(), 0, 0.0
-    while (done := (time.monotonic() - begun) / 60 / options.minutes) < 1:
+
+    def share_done() -> float:
+        if options.steps is not None:
+            return step / options.steps
+        return (time.monotonic() - begun) / 60 / options.minutes
+
+    while (done := share_done()) < 1:
         factor = min(1, (step + 1) / 100) * max(0.02, min(1, (1 - done) / 0.5))
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * factor
@@ -280,7 +287,7 @@ def train(
         optimizer.step()
         total, step = total + float(bits.detach().sum((1, 2)).mean()), step + 1
         if step % 500 == 0:
-            report(f"{done * options.minutes:.1f} min, step {step}: {total / 500:.0f} bits per window")
+            report(f"{done:.0%}, step {step}: {total / 500:.0f} bits per window")
             total = 0.0
 
 
