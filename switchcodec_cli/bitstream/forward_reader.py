@@ -12,7 +12,7 @@ from ..errors import BadInputError
 from .byte_source import ByteSource
 from .errors import PacketDamage
 from .header import MAGIC, Header
-from .packet import START_BYTES, crc_matches, parse_start
+from .packet import crc_matches, parse_start
 from .raw_packet import DamagedWindow, RawPacket, check_packet, damaged_window
 from .resynchronisation import Resynchroniser, truncated_after
 from .trailer import (
@@ -93,8 +93,9 @@ class ForwardReader:
 
     def _claimed_size(self) -> int | None:
         """Size of the next packet according to its start; None if that is damaged."""
+        layout = self._header.layout
         try:
-            return parse_start(self._header.layout, self._source.peek(START_BYTES)).packet_bytes
+            return parse_start(layout, self._source.peek(layout.start_bytes)).packet_bytes
         except PacketDamage:
             return None
 

@@ -16,8 +16,9 @@ from .parameters import LAYER_SIZE_BITS, PACKET_CRC_BYTES, StreamParameters, bit
 from .window import COPY, SILENT, Block, Window, coded_block, intensity_block, modelled_block
 
 MIN_PACKET_BYTES = 1 + PACKET_CRC_BYTES
-# Hold what a packet begins with: prefix, mode fields and sizes, at most 6 + 16 + 2 × 6 + 2 × (18 + 12) bits
-START_BYTES = 12
+# Hold what a packet begins with: prefix, mode fields and sizes, at most 6 + 16 + 2 × 6 + 2 × 18 bits
+START_BYTES = 9
+START_BYTES_WITH_LAYERS = START_BYTES + 2 * LAYER_SIZE_BITS // 8  # two sizes more
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class PacketLayout:
     def layer_size_bits(self) -> int:
         """Width of the size of a coded block's waveform layer."""
         return LAYER_SIZE_BITS if self.waveform_layers else 0
+
+    @property
+    def start_bytes(self) -> int:
+        """Bytes that hold what a packet begins with."""
+        return START_BYTES_WITH_LAYERS if self.waveform_layers else START_BYTES
 
     def size_bits(self, experts: int, frames: int) -> int:
         """Width of the size of a coded block's indices."""
@@ -125,12 +131,13 @@ def _plain_indices(parameters: StreamParameters, block: Block) -> bytes:
 
 
 def parse_start(layout: PacketLayout, start: bytes) -> PacketStart:
-    """What the first START_BYTES bytes of a packet say of it.
+    """What the first ``layout.start_bytes`` bytes of a packet say of it.
 
     Raises:
         PacketDamage: a mode field is reserved or not allowed at its place, or a size is too large.
     """
-    return _read_start(layout, BitReader(start[:START_BYTES].ljust(START_BYTES, b"\0")))
+    size = layout.start_bytes
+    return _read_start(layout, BitReader(start[:size].ljust(size, b"\0")))
 
 
 def decode_packet(layout: PacketLayout, packet: bytes) -> Window:

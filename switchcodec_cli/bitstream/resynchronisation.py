@@ -11,7 +11,7 @@ from ..errors import BadInputError
 from .byte_source import ByteSource
 from .errors import PacketDamage, TruncatedError
 from .header import Header
-from .packet import MIN_PACKET_BYTES, START_BYTES, crc_matches, parse_start
+from .packet import MIN_PACKET_BYTES, crc_matches, parse_start
 from .rates import constant_packet_sizes
 from .trailer import FIXED_BYTES, MARKER, claimed_packets
 
@@ -68,7 +68,9 @@ class Resynchroniser:
         """
         # Room for packets of the largest size behind this one, or for the fixed part of a trailer
         packets = 1 + self._sound_packets
-        ahead = self._source.peek(max(packets * self._largest + START_BYTES, self._largest + FIXED_BYTES))
+        ahead = self._source.peek(
+            max(packets * self._largest + self._header.layout.start_bytes, self._largest + FIXED_BYTES)
+        )
         self._work += len(ahead)
         extent = self._before_trailer(ahead, index)
         if extent is None:
@@ -126,7 +128,7 @@ class Resynchroniser:
         """Size of the packet of window ``index`` that starts at ``at``; None if there is no sound one."""
         self._work += CANDIDATE_BYTES
         try:
-            start = parse_start(self._header.layout, ahead[at : at + START_BYTES])
+            start = parse_start(self._header.layout, ahead[at : at + self._header.layout.start_bytes])
         except PacketDamage:
             return None
         packet = ahead[at : at + start.packet_bytes]

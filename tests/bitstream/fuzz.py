@@ -31,7 +31,10 @@ INTERESTING_BYTES = [0, 1, 2, 3, 0x3F, 0x40, 0x7F, 0x80, 0xFE, 0xFF]
 
 
 def valid_streams(rng: np.random.Generator) -> list[bytes]:
-    """Valid streams of all channel codings and rate modes, half of them entropy-coded, to be mutated."""
+    """Valid streams of all channel codings and rate modes, to be mutated.
+
+    Half of them are entropy-coded, and half of these have waveform layers.
+    """
     streams = []
     for coding in ChannelCoding:
         for mode in RateMode:
@@ -41,8 +44,10 @@ def valid_streams(rng: np.random.Generator) -> list[bytes]:
             total = int(rng.integers(0, 600))
             known = total if rng.random() < 0.5 else None
             tags = (("title", "x"),) if rng.random() < 0.3 else ()
+            entropy_coded = bool(rng.integers(2))
+            layers = entropy_coded and bool(rng.integers(2))
             header = make_header(
-                parameters, coding, mode, min(2, experts), known, 11025, tags, bool(rng.integers(2))
+                parameters, coding, mode, min(2, experts), known, 11025, tags, entropy_coded, layers
             )
             streams.append(
                 make_stream(total, header, int(rng.integers(1000)), float(rng.choice([0, 0.4])))[0]

@@ -31,11 +31,15 @@ class SizedStart(NamedTuple):
     modes: tuple[int, ...]
     bits: int
     sizes: tuple[int, ...]  # of the modelled indices of each coded block, 0 where they are plain
+    layer_sizes: tuple[int, ...]  # of the waveform layer of each coded block, 0 for none
     packet_bytes: int
 
 
 class SpecificationReader(SpecificationReader10):
-    """Reads a stream from its bytes. Modelled indices are delivered as the bytes of their payload.
+    """Reads a stream from its bytes.
+
+    Modelled indices are delivered as the bytes of their payload. In streams with waveform layers, each signal
+    has a fifth entry: the bytes of its layer.
 
     Attributes:
         source: kind and value of the digest in the trailer that was read last; None if it is unknown
@@ -49,14 +53,15 @@ class SpecificationReader(SpecificationReader10):
         self.request: tuple[int | None, int | None, int | None] = (None, None, None)
 
     def _header(self) -> int:
-        """Section 4.2: the header is checked as in version 1.0, as if flag 1 were not set."""
+        """Section 4.2: the header is checked as in version 1.0, as if flags 1 and 3 were not set."""
         data, length = self.data, self._number(6, 2)
         self.entropy_coded = len(data) >= 64 and data[8] & 2 != 0
+        self.layers = self.entropy_coded and data[8] & 8 != 0
         if not self.entropy_coded:
-            return super()._header()
+            return super()._header()  # refuses flag 3
         require(64 <= length <= len(data), "length of the header")
         require(zlib.crc32(data[: length - 4]) == self._number(length - 4, 4), "CRC of the header")
-        without_flag = data[:8] + bytes([data[8] ^ 2]) + data[9 : length - 4]
+        without_flag = data[:8] + bytes([data[8] & ~10]) + data[9 : length - 4]
         self.data = without_flag + struct.pack("<I", zlib.crc32(without_flag)) + data[length:]
         end = super()._header()
         self.data = data
@@ -72,9 +77,12 @@ class SpecificationReader(SpecificationReader10):
         """Section 6.3: the largest size that a packet with these modes can have."""
         if not self.entropy_coded:
             return self.size(modes, frames)
-        return self._sized(modes, frames, (0,) * sum(k <= self.Nr for k in modes))
+        coded = sum(k <= self.Nr for k in modes)
+        return self._sized(modes, frames, (0,) * coded, (4095,) * coded)
 
-    def _sized(self, modes: tuple[int, ...], frames: int, sizes: tuple[int, ...]) -> int:
+    def _sized(
+        self, modes: tuple[int, ...], frames: int, sizes: tuple[int, ...], layer_sizes: tuple[int, ...]
+    ) -> int:
         """Section 6.3: size of an entropy-coded packet."""
         plain = [self.plain_bytes(k, frames) for k in modes if k <= self.Nr]
         bits = (self.w + bits_for(self.F) if frames < self.F else 0) + len(modes) * self.w
@@ -82,15 +90,18 @@ class SpecificationReader(SpecificationReader10):
         bits += sum(bits_for(comb(self.Nr, k)) for k in modes if k <= self.Nr)
         bits += 40 if self.Nr + 3 in modes else 0
         payloads = sum(size or most for size, most in zip(sizes, plain, strict=True))
+        if self.layers:
+            bits += 12 * len(plain)
+            payloads += sum(layer_sizes)
         return -(-bits // 8) + payloads + 2
 
     def packet_start(self, at: int) -> SizedStart:
         """Section 6.2, items 1 to 3. Raises InvalidModes."""
         start = super().packet_start(at)
         if not self.entropy_coded:
-            return SizedStart(*start, (), self.size(start.modes, start.frames))
-        text, position = bit_text(self.data[at : at + 9]).ljust(72, "0"), start.bits
-        sizes = []
+            return SizedStart(*start, (), (), self.size(start.modes, start.frames))
+        text, position = bit_text(self.data[at : at + 12]).ljust(96, "0"), start.bits
+        sizes, layer_sizes = [], []
         for k in start.modes:
             if k > self.Nr:
                 continue
@@ -100,8 +111,12 @@ class SpecificationReader(SpecificationReader10):
             position += width
             if sizes[-1] >= plain:
                 raise InvalidModes
-        packet_bytes = self._sized(start.modes, start.frames, tuple(sizes))
-        return SizedStart(start.frames, start.modes, position, tuple(sizes), packet_bytes)
+            if self.layers:
+                layer_sizes.append(int(text[position : position + 12], 2))
+                position += 12
+        found = tuple(sizes), tuple(layer_sizes)
+        packet_bytes = self._sized(start.modes, start.frames, *found)
+        return SizedStart(start.frames, start.modes, position, *found, packet_bytes)
 
     def claimed_size(self, at: int) -> int | None:
         """Size that the beginning of a packet gives; None if it breaks a rule."""
@@ -133,7 +148,7 @@ class SpecificationReader(SpecificationReader10):
         return content or Damaged(frames)
 
     def _entropy_coded_content(self, at: int, end: int, start: SizedStart) -> Content | None:
-        """Section 6.2, items 4 to 7; None if a rule is broken."""
+        """Section 6.2, items 4 to 9; None if a rule is broken."""
         text, position = bit_text(self.data[at : end - 2]), start.bits
 
         def take(width: int) -> int:
@@ -152,7 +167,7 @@ class SpecificationReader(SpecificationReader10):
             return None
         names = {self.Nr + 1: "silent", self.Nr + 2: "copy", self.Nr + 3: "intensity"}
         sizes = iter(start.sizes)
-        signals: list[tuple[str, list[int], list[int], list | bytes]] = []
+        signals: list[tuple] = []
         for k, mask in zip(start.modes, masks, strict=True):
             if k > self.Nr:
                 signals.append((names[k], [], levels if k == self.Nr + 3 else [], []))
@@ -172,6 +187,12 @@ class SpecificationReader(SpecificationReader10):
             if take(-position % 8):
                 return None
             signals.append(("coded", mask, [], indices))
+        if self.layers:
+            layer_sizes = iter(start.layer_sizes)
+            for number, signal in enumerate(signals):
+                size = next(layer_sizes) if signal[0] == "coded" else 0
+                signals[number] = (*signal, self.data[at + position // 8 : at + position // 8 + size])
+                take(8 * size)
         return Content(start.frames, signals)
 
     # Section 7
@@ -285,7 +306,9 @@ class SpecificationReader(SpecificationReader10):
 
     def look_ahead(self) -> int:
         """How far the search for the end of a damaged packet looks."""
-        return max(3 * self.s + 9 if self.entropy_coded else 2 * self.s + 5, self.s + 32)
+        if not self.entropy_coded:
+            return max(2 * self.s + 5, self.s + 32)
+        return max(3 * self.s + (12 if self.layers else 9), self.s + 32)
 
     def find_end(self, index: int, at: int, claimed: int | None) -> tuple[int, int | None]:
         """Size of a damaged packet and, if the trailer follows, the frames of its window."""

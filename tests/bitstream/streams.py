@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,6 +36,11 @@ REQUEST = EncodingRequest(effort=3, quality=6.125, max_bits_per_second=24000)
 SMALL = StreamParameters(
     sample_rate=8000, hop=10, frames_per_window=4, experts=4, codebook_size=16, codebooks_per_quantizer=1
 )
+PACKETS = {  # forms of packets, as arguments of make_header
+    "plain": {},
+    "entropy-coded": {"entropy_coded": True},
+    "waveform layers": {"entropy_coded": True, "waveform_layers": True},
+}
 LARGE = StreamParameters(44100, 512, 86, 8, 1024)  # windows of one second, as in practice
 
 
@@ -90,6 +96,13 @@ def with_random_payload(
     return modelled_block(block.experts, rng.bytes(int(rng.integers(1, plain_bytes))))
 
 
+def with_random_layer(block: Block, rng: np.random.Generator) -> Block:
+    """Most coded blocks with random bytes as their waveform layer, the others as they are."""
+    if block.kind is not BlockKind.CODED or rng.random() < 0.3:
+        return block
+    return replace(block, waveform=rng.bytes(int(rng.integers(1, 31))))
+
+
 def make_header(
     parameters: StreamParameters = SMALL,
     coding: ChannelCoding = ChannelCoding.MONO,
@@ -99,6 +112,7 @@ def make_header(
     original_rate: int | None = None,
     tags: tuple[tuple[str, str], ...] = (),
     entropy_coded: bool = False,
+    waveform_layers: bool = False,
 ) -> Header:
     """A header with defaults for all fields."""
     return Header(
@@ -113,6 +127,7 @@ def make_header(
         total_samples=total_samples,
         tags=tags,
         entropy_coded=entropy_coded,
+        waveform_layers=waveform_layers,
     )
 
 
@@ -121,7 +136,8 @@ def random_windows(
 ) -> list[Window]:
     """Windows for ``total`` samples; after the first, a share ``derived`` of the blocks is not coded.
 
-    In an entropy-coded stream, most coded blocks have random bytes in place of indices.
+    In an entropy-coded stream, most coded blocks have random bytes in place of indices, and in a stream with
+    waveform layers some have random bytes as their layer.
     """
     parameters, signals = header.parameters, header.signals
     frames = header.frames_in(total)
@@ -142,6 +158,8 @@ def random_windows(
             blocks[1] = choices[rng.integers(2)] if blocks[0].kind is BlockKind.CODED else SILENT
         if header.entropy_coded:
             blocks = [with_random_payload(parameters, block, here, rng) for block in blocks]
+        if header.waveform_layers:
+            blocks = [with_random_layer(block, rng) for block in blocks]
         windows.append(Window(here, tuple(blocks)))
     return windows
 

@@ -6,7 +6,7 @@ import io
 from typing import BinaryIO
 
 import pytest
-from streams import SMALL, Pipe, make_header, make_stream, packet_sizes_of, trailer_of
+from streams import PACKETS, SMALL, Pipe, make_header, make_stream, packet_sizes_of, trailer_of
 
 from switchcodec_cli.bitstream import (
     ChannelCoding,
@@ -30,6 +30,12 @@ STREAMS = {
     "entropy-coded stereo": (
         155,
         make_header(coding=ChannelCoding.LEFT_RIGHT, mode=RateMode.QUALITY, entropy_coded=True),
+        0.3,
+    ),
+    "waveform layers": (110, make_header(total_samples=110, **PACKETS["waveform layers"]), 0.0),
+    "waveform layers stereo": (
+        75,
+        make_header(coding=ChannelCoding.MID_SIDE, mode=RateMode.QUALITY, **PACKETS["waveform layers"]),
         0.3,
     ),
     "one window": (7, make_header(), 0.0),
@@ -131,9 +137,9 @@ def test_total_is_known_although_something_follows(stream: tuple[bytes, list[Win
 
 
 @pytest.mark.parametrize("total", [190, 200])  # with a short and with a full last window
-@pytest.mark.parametrize("entropy_coded", [False, True])
-def test_damaged_marker_is_not_blamed_on_a_packet(total: int, entropy_coded: bool) -> None:
-    data, windows = make_stream(total, make_header(total_samples=total, entropy_coded=entropy_coded))
+@pytest.mark.parametrize("form", PACKETS)
+def test_damaged_marker_is_not_blamed_on_a_packet(total: int, form: str) -> None:
+    data, windows = make_stream(total, make_header(total_samples=total, **PACKETS[form]))
     at = len(data) - trailer_of(data).size
     for offset in range(4):
         damaged = bytearray(data)
@@ -145,10 +151,10 @@ def test_damaged_marker_is_not_blamed_on_a_packet(total: int, entropy_coded: boo
 
 
 @pytest.mark.parametrize("derived", [0.0, 0.5])  # without and with a table of modes
-@pytest.mark.parametrize("entropy_coded", [False, True])
-def test_damaged_marker_does_not_become_a_window(derived: float, entropy_coded: bool) -> None:
+@pytest.mark.parametrize("form", PACKETS)
+def test_damaged_marker_does_not_become_a_window(derived: float, form: str) -> None:
     """Where the total is not known, the trailer is found by its other fields."""
-    data, windows = make_stream(200, make_header(entropy_coded=entropy_coded), derived=derived)
+    data, windows = make_stream(200, make_header(**PACKETS[form]), derived=derived)
     at = len(data) - trailer_of(data).size
     for bit in range(32):
         damaged = bytearray(data)

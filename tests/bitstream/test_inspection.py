@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of, trailer_of
+from streams import LARGE, PACKETS, Pipe, make_header, make_stream, packet_sizes_of, trailer_of
 
 from switchcodec_cli.bitstream import BlockKind, ChannelCoding, RateMode, inspect, nominal_kbps, verify
 from switchcodec_cli.bitstream.inspection import MAX_PROBLEMS
@@ -46,9 +46,10 @@ def test_figures_of_a_variable_rate() -> None:
     assert summary.nominal_kbps == nominal_kbps(LARGE, quantizers / 21)
 
 
-def test_figures_of_an_entropy_coded_stream() -> None:
+@pytest.mark.parametrize("form", ["entropy-coded", "waveform layers"])
+def test_figures_of_an_entropy_coded_stream(form: str) -> None:
     total = 44100 * 20
-    header = make_header(LARGE, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY, entropy_coded=True)
+    header = make_header(LARGE, ChannelCoding.LEFT_RIGHT, RateMode.QUALITY, **PACKETS[form])
     data, windows = make_stream(total, header, derived=0.3)
     for file in (io.BytesIO(data), Pipe(data)):
         summary = inspect(file)
@@ -61,6 +62,9 @@ def test_figures_of_an_entropy_coded_stream() -> None:
             for block in window.blocks
         )
         assert summary.budget.payload == payload
+        layers = sum(8 * len(block.waveform) for window in windows for block in window.blocks)
+        assert summary.budget.layers == layers
+        assert (layers > 0) == (form == "waveform layers")
         side = sum(header.layout.side_bits(window.modes, window.frames) for window in windows)
         assert summary.budget.side == side
 

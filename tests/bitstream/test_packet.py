@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,6 @@ from switchcodec_cli.bitstream import (
     rank_of_mask,
 )
 from switchcodec_cli.bitstream.packet import (
-    START_BYTES,
     PacketLayout,
     crc_matches,
     decode_packet,
@@ -38,8 +38,8 @@ from switchcodec_cli.bitstream.window import check_window
 def round_trip(parameters: StreamParameters, window: Window, index: int = 5) -> None:
     signals = len(window.blocks)
     check_window(parameters, signals, window)
-    for entropy_coded in (False, True):
-        layout = PacketLayout(parameters, signals, entropy_coded)
+    for entropy_coded, layers in ((False, False), (True, False), (True, True)):
+        layout = PacketLayout(parameters, signals, entropy_coded, layers)
         packet = encode_packet(layout, index, window)
         assert crc_matches(index, packet)
         assert not crc_matches(index + 1, packet)
@@ -146,13 +146,42 @@ def test_order_of_bits_of_entropy_coded_packets() -> None:
     assert encode_packet(PacketLayout(parameters, 2, True), 9, window) == with_crc(9, bits)
 
 
-def test_start_of_a_packet_fits() -> None:
-    """With the widest fields: prefix, two mode fields and two sizes."""
+def test_order_of_bits_with_waveform_layers() -> None:
+    """The size of a layer follows that of the indices; the layers follow all indices."""
+    rng = np.random.default_rng(3)
+    parameters = StreamParameters(8000, 10, 5, 6, 12, 2)
+    plain, payload = random_block(parameters, 2, 3, rng), b"\x12\x34\x56\x78"
+    layers = b"\x9a\xbc\xde", rng.bytes(300)
+    bits = f"{parameters.short_window_field:04b}" + f"{2:03b}" + f"{3:04b}{2:04b}"
+    bits += f"{4:04b}{3:012b}{0:04b}{300:012b}"
+    bits += f"{rank_of_mask((0, 3, 5)):05b}{rank_of_mask(plain.experts):04b}"
+    bits += "0" * (-len(bits) % 8) + "".join(f"{byte:08b}" for byte in payload)
+    bits += "".join(f"{index:04b}" for index in plain.indices.ravel())
+    bits += "0" * (-len(bits) % 8) + "".join(f"{byte:08b}" for byte in b"".join(layers))
+    blocks = modelled_block((0, 3, 5), payload, layers[0]), replace(plain, waveform=layers[1])
+    layout, window = PacketLayout(parameters, 2, True, True), Window(3, blocks)
+    check_window(parameters, 2, window)
+    packet = encode_packet(layout, 9, window)
+    assert packet == with_crc(9, bits)
+    assert len(packet) == layout.packet_bytes(window.modes, 3, [4, 0], [3, 300])
+    assert parse_start(layout, packet).layer_sizes == (3, 300)
+    assert decode_packet(layout, packet) == window
+    without_second = Window(3, (blocks[0], plain))
+    assert without_second != window
+    packet = encode_packet(layout, 9, without_second)
+    assert parse_start(layout, packet[: layout.start_bytes]).packet_bytes == len(packet)
+    assert decode_packet(layout, packet) == without_second
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_start_of_a_packet_fits(layers: bool) -> None:
+    """With the widest fields: prefix, two mode fields and the sizes of two blocks."""
     parameters = StreamParameters(8000, 1, 37448, 27, 2)
-    layout = PacketLayout(parameters, 2, True)
-    bits = 3 * parameters.mode_bits + parameters.frame_bits + 2 * layout.size_bits(27, 37447)
-    assert bits == 68
-    assert bits <= 8 * START_BYTES
+    layout = PacketLayout(parameters, 2, True, layers)
+    sizes = layout.size_bits(27, 37447) + layout.layer_size_bits
+    bits = 3 * parameters.mode_bits + parameters.frame_bits + 2 * sizes
+    assert bits == (92 if layers else 68)
+    assert bits <= 8 * layout.start_bytes
 
 
 def test_levels_are_between_ranks_and_indices() -> None:

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from streams import LARGE, Pipe, make_header, make_stream, packet_sizes_of, write_stream
+from streams import LARGE, PACKETS, Pipe, make_header, make_stream, packet_sizes_of, write_stream
 
 from switchcodec_cli.bitstream import (
     SILENT,
@@ -29,12 +29,12 @@ from switchcodec_cli.errors import BadInputError
 @pytest.mark.parametrize("mode", list(RateMode))
 @pytest.mark.parametrize("coding", [ChannelCoding.MONO, ChannelCoding.LEFT_RIGHT])
 @pytest.mark.parametrize("cut", [0, 30])
-@pytest.mark.parametrize("entropy_coded", [False, True])
+@pytest.mark.parametrize("form", PACKETS)
 def test_reading_continues_behind_damaged_mode_fields(
-    mode: RateMode, coding: ChannelCoding, cut: int, entropy_coded: bool
+    mode: RateMode, coding: ChannelCoding, cut: int, form: str
 ) -> None:
     """On pipes and in truncated files, with nothing but the packets to go by."""
-    header = make_header(LARGE, coding, mode, 2, entropy_coded=entropy_coded)
+    header = make_header(LARGE, coding, mode, 2, **PACKETS[form])
     data, windows = make_stream(LARGE.window_samples * 6 - 4000, header)
     starts = np.cumsum([64, *packet_sizes_of(data)])[:-1]
     for index in range(6 if not cut else 4):
@@ -85,9 +85,10 @@ def test_work_is_bounded() -> None:
     assert all(isinstance(window, DamagedWindow) for window in windows)
 
 
-def test_work_of_trying_all_sizes_is_bounded() -> None:
-    """Entropy-coded packets that all seem damaged: every size has to be tried."""
-    header = make_header(LARGE, mode=RateMode.QUALITY, entropy_coded=True)
+@pytest.mark.parametrize("form", ["entropy-coded", "waveform layers"])
+def test_work_of_trying_all_sizes_is_bounded(form: str) -> None:
+    """Packets that all seem damaged: every size has to be tried."""
+    header = make_header(LARGE, mode=RateMode.QUALITY, **PACKETS[form])
     start = make_stream(0, header)[0][:64]
     report = verify(Pipe(start + bytes(1_000_000), 1 << 16))
     assert "too much damage" in report.problems[-1].reason

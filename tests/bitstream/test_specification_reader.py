@@ -31,7 +31,8 @@ def by_package(file: BinaryIO) -> tuple[list[Content | Damaged], bool]:
     """All windows, and whether the stream is refused."""
     found: list[Content | Damaged] = []
     try:
-        for window in StreamReader(file):
+        reader = StreamReader(file)
+        for window in reader:
             if isinstance(window, DamagedWindow):
                 assert window.index == len(found)
                 found.append(Damaged(window.frames))
@@ -42,6 +43,7 @@ def by_package(file: BinaryIO) -> tuple[list[Content | Damaged], bool]:
                     list(block.experts),
                     list(block.levels),
                     block.modelled or block.indices.tolist(),
+                    *([block.waveform] if reader.header.waveform_layers else []),
                 )
                 for block in window.blocks
             ]
@@ -74,11 +76,17 @@ def test_stored_files(path: Path) -> None:
 @pytest.mark.parametrize("coding", list(ChannelCoding))
 @pytest.mark.parametrize("mode", list(RateMode))
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("entropy_coded", [False, True])
-def test_sound_streams(coding: ChannelCoding, mode: RateMode, known: bool, entropy_coded: bool) -> None:
+@pytest.mark.parametrize(("entropy_coded", "layers"), [(False, False), (True, False), (True, True)])
+def test_sound_streams(
+    coding: ChannelCoding, mode: RateMode, known: bool, entropy_coded: bool, layers: bool
+) -> None:
     total = 250
     header = make_header(
-        coding=coding, mode=mode, total_samples=total if known else None, entropy_coded=entropy_coded
+        coding=coding,
+        mode=mode,
+        total_samples=total if known else None,
+        entropy_coded=entropy_coded,
+        waveform_layers=layers,
     )
     data, windows = make_stream(total, header, derived=0.4)
     compare(data)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from streams import Pipe, make_header, make_stream
+from streams import PACKETS, Pipe, make_header, make_stream
 
 from switchcodec_cli.bitstream import Header, RateMode, StreamReader, header_bytes, verify
 from switchcodec_cli.errors import BadInputError, UsageError
@@ -110,6 +110,26 @@ def test_flag_of_entropy_coded_packets(entropy_coded: bool) -> None:
     assert StreamReader(io.BytesIO(data)).header.entropy_coded == entropy_coded
     other = with_header(data, lambda header: header.__setitem__(8, 2 - 2 * entropy_coded))
     assert not verify(io.BytesIO(other)).ok
+
+
+def test_flag_of_waveform_layers() -> None:
+    data, windows = make_stream(555, make_header(**PACKETS["waveform layers"]))
+    assert data[8] == 2 + 8
+    for file in (io.BytesIO(data), Pipe(data)):
+        reader = StreamReader(file)
+        assert reader.header.waveform_layers
+        assert list(reader) == windows
+    without = with_header(data, lambda header: header.__setitem__(8, 2))
+    assert not verify(io.BytesIO(without)).ok
+
+
+def test_waveform_layers_need_entropy_coded_packets() -> None:
+    data, _ = make_stream(555, make_header(**PACKETS["waveform layers"]))
+    changed = with_header(data, lambda header: header.__setitem__(8, 8))
+    with pytest.raises(BadInputError, match="waveform layers need entropy-coded packets"):
+        StreamReader(io.BytesIO(changed))
+    with pytest.raises(UsageError, match="waveform layers need entropy-coded packets"):
+        make_header(waveform_layers=True)
 
 
 def test_newer_major_version_is_refused() -> None:

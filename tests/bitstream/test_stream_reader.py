@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import (
     LARGE,
+    PACKETS,
     SMALL,
     CountingFile,
     Pipe,
@@ -49,7 +50,7 @@ MODES = list(RateMode)
     mode=st.sampled_from(MODES),
     derived=st.sampled_from([0.0, 0.5]),
     known=st.booleans(),
-    entropy_coded=st.booleans(),
+    form=st.sampled_from(list(PACKETS)),
     limit=st.sampled_from([1, 7, 1000]),
 )
 def test_round_trip(
@@ -59,7 +60,7 @@ def test_round_trip(
     mode: RateMode,
     derived: float,
     known: bool,
-    entropy_coded: bool,
+    form: str,
     limit: int,
 ) -> None:
     total = total * original_rate // 8000 if original_rate > 8000 else min(total, 2 * original_rate)
@@ -71,7 +72,7 @@ def test_round_trip(
         total if known else None,
         original_rate,
         (("title", "Tür"), ("a b", "")),
-        entropy_coded,
+        **PACKETS[form],
     )
     data, windows = make_stream(total, header, derived=derived)
     assert len(windows) == SMALL.windows_in(header.frames_in(total))
@@ -94,11 +95,11 @@ def test_round_trip(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("derived", [0.0, 0.4])
 @pytest.mark.parametrize("coding", [ChannelCoding.MONO, ChannelCoding.LEFT_RIGHT])
-@pytest.mark.parametrize("entropy_coded", [False, True])
+@pytest.mark.parametrize("form", PACKETS)
 def test_seeking_gives_the_same_windows(
-    mode: RateMode, derived: float, coding: ChannelCoding, entropy_coded: bool
+    mode: RateMode, derived: float, coding: ChannelCoding, form: str
 ) -> None:
-    header = make_header(LARGE, coding, mode, 3, entropy_coded=entropy_coded)
+    header = make_header(LARGE, coding, mode, 3, **PACKETS[form])
     data, windows = make_stream(LARGE.window_samples * 12 + 5000, header, derived=derived)
     file = CountingFile(data)
     reader = StreamReader(file)

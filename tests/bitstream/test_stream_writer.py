@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from streams import (
+    PACKETS,
     SMALL,
     make_header,
     make_stream,
@@ -17,11 +19,15 @@ from streams import (
 )
 
 from switchcodec_cli.bitstream import (
+    SILENT,
+    Block,
+    ChannelCoding,
     RateMode,
     StreamParameters,
     StreamReader,
     StreamWriter,
     Window,
+    coded_block,
     modelled_block,
     trailer_bytes,
 )
@@ -36,9 +42,10 @@ def test_table_only_if_packet_sizes_vary() -> None:
 
 
 @pytest.mark.parametrize("derived", [0.0, 0.5])
-def test_table_of_sizes(derived: float) -> None:
+@pytest.mark.parametrize("form", ["entropy-coded", "waveform layers"])
+def test_table_of_sizes(derived: float, form: str) -> None:
     """An entropy-coded stream always has one, with entries as narrow as the largest packet permits."""
-    data, _ = make_stream(1990, make_header(entropy_coded=True), derived=derived)
+    data, _ = make_stream(1990, make_header(**PACKETS[form]), derived=derived)
     trailer, sizes = trailer_of(data), packet_sizes_of(data)
     assert trailer.packet_bytes == 0
     assert trailer.size_bits == max(sizes).bit_length()
@@ -56,6 +63,16 @@ def test_trailer_bytes_with_sizes(windows: int) -> None:
     assert trailer_of(written).size <= trailer_bytes(header, windows + 1)
     data, _ = make_stream(20 * windows, header)
     assert trailer_of(data).size <= trailer_bytes(header, windows)
+
+
+def test_trailer_bytes_with_layers() -> None:
+    """Layers of the largest size make the entries as wide as they can be."""
+    header = make_header(coding=ChannelCoding.LEFT_RIGHT, mode=RateMode.QUALITY, **PACKETS["waveform layers"])
+    rng = np.random.default_rng(0)
+    blocks = [replace(random_block(SMALL, 4, 4, rng), waveform=rng.bytes(4095)) for _ in range(2)]
+    data = write_stream(header, [Window(4, tuple(blocks))] * 9, 360)
+    assert header.largest_packet_bytes == packet_sizes_of(data)[0]
+    assert trailer_of(data).size == trailer_bytes(header, 9)
 
 
 @pytest.mark.parametrize("windows", [0, 1, 5, 7])
@@ -104,3 +121,25 @@ def test_invalid_modelled_indices_are_refused(entropy_coded: bool, payload: byte
     writer = StreamWriter(io.BytesIO(), make_header(entropy_coded=entropy_coded))
     with pytest.raises(ValueError, match=words):
         writer.write(Window(4, (modelled_block((0, 2), payload),)))
+
+
+@pytest.mark.parametrize(
+    ("form", "block", "words"),
+    [
+        (
+            "entropy-coded",
+            replace(coded_block((0, 2), np.zeros((3, 1, 4), int)), waveform=b"abcd"),
+            "no waveform",
+        ),
+        ("waveform layers", replace(SILENT, waveform=b"abcd"), "no waveform layer"),
+        (
+            "waveform layers",
+            coded_block((0, 2), np.zeros((3, 1, 4), int), bytes(4096)),
+            "at most 4095 bytes, not 4096",
+        ),
+    ],
+)
+def test_invalid_waveform_layers_are_refused(form: str, block: Block, words: str) -> None:
+    writer = StreamWriter(io.BytesIO(), make_header(mode=RateMode.QUALITY, **PACKETS[form]))
+    with pytest.raises(ValueError, match=words):
+        writer.write(Window(4, (block,)))

@@ -7,7 +7,7 @@ import struct
 from operator import mul
 from pathlib import Path
 
-FORMATS = {"I8": "b", "I32": "i"}
+FORMATS = {"I8": "b", "I16": "h", "I32": "i", "F32": "f"}
 
 
 class Damage(Exception):

@@ -8,6 +8,7 @@ import numpy as np
 from plain_index_model import nested
 
 from switchcodec_cli.bitstream.index_model import LIMIT, ROOM, IndexModelTensors
+from switchcodec_cli.bitstream.waveform_model import WaveformModelTensors
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,9 @@ def random_tensors(sizes: Sizes, seed: int, extreme: bool = False) -> IndexModel
     return IndexModelTensors.from_arrays(arrays)
 
 
-def plain(tensors: IndexModelTensors) -> dict[str, list]:
+def plain(tensors: IndexModelTensors | WaveformModelTensors) -> dict[str, list]:
     """The tensors as nested lists."""
-    return {
-        name: nested(array.ravel().tolist(), list(array.shape))
-        for name, array in vars(tensors).items()
-        if isinstance(array, np.ndarray) and name != "places"
-    }
+    return {name: nested(array.ravel().tolist(), list(array.shape)) for name, array in tensors.arrays.items()}
 
 
 def random_blocks(

@@ -28,6 +28,7 @@ class WaveformSizes:
 
 
 SMALL_WAVEFORM = WaveformSizes()
+FULL_WAVEFORM = WaveformSizes(8, 2, 1024, 64, 2, 256, 128, 96, 24, 15)
 
 
 def random_waveform_tensors(sizes: WaveformSizes, seed: int, extreme: bool = False) -> WaveformModelTensors:
@@ -61,6 +62,15 @@ def random_waveform_tensors(sizes: WaveformSizes, seed: int, extreme: bool = Fal
         "levels": np.stack([_levels(s.largest, random) for _ in range(s.classes)]),
     }
     return WaveformModelTensors.from_arrays(arrays)
+
+
+def random_waveform_blocks(
+    tensors: WaveformModelTensors, experts: int, count: int, random: np.random.Generator, frames: int = 9
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Random masks (count, Nr), and indices (S, T) of blocks of up to `frames` frames."""
+    masks = random.random((count, experts)) < random.random((count, 1))
+    shapes = [(len(tensors.codebooks_of(mask)), random.integers(1, frames + 1)) for mask in masks]
+    return masks, [random.integers(0, tensors.size, shape) for shape in shapes]
 
 
 def _frequencies(number: int, largest: int, random: np.random.Generator) -> np.ndarray:

@@ -206,6 +206,17 @@ def with_coded_packet(bits: str) -> bytes:
     return coded_stream([CODED_PACKETS[0], packet(1, bits), packet(2, QUIET)], 120)
 
 
+# The same with waveform layers: 12 bits for the size of each follow the size of the indices.
+LAYERS = {"minor": 1, "flags": 2 + 8}
+LAYERED_PACKETS = [
+    packet(0, entropy_coded("0010 011 000000000101 011", b"\x12\x34\x56", b"\x20\x11\x22\x33\x44")),
+    packet(1, entropy_coded("0000 0 000000000000", b"\x99\x99")),  # without a layer
+    packet(2, QUIET),
+    packet(3, entropy_coded("1000 01 0001 1 000000000100 10", b"\x77", b"\x08\x00\x00\x01")),
+]
+LAYERED_BODY = b"".join(LAYERED_PACKETS)
+
+
 CASES: dict[str, dict] = {}
 
 
@@ -409,6 +420,7 @@ def make_cases() -> None:
     case("common_size_of_one", header() + one[0] + trailer(one, 40, common=9), "fewer than two", 1)
     case("trailer_only", end(), "not a .swc stream")
     make_entropy_coded_cases()
+    make_waveform_layer_cases()
 
 
 def make_entropy_coded_cases() -> None:
@@ -488,6 +500,59 @@ def make_entropy_coded_cases() -> None:
         "table contradicts",
         3,
     )
+
+
+def make_waveform_layer_cases() -> None:
+    """Registers the files with flag 3."""
+    layered_end = end_of_sizes(LAYERED_PACKETS, TOTAL, 2)
+    sound = header(**LAYERS) + LAYERED_BODY + layered_end
+    case("sound_waveform_layers", sound, windows=4)
+    case("sound_waveform_layers_empty", header(total=0, **LAYERS) + end_of_sizes([], 0, 0), windows=0)
+    pair = [
+        packet(
+            0,
+            entropy_coded(
+                "0010 0000 011 000000000100 0 000000000101 011", b"abc", b"\x99\x99", b"1234", b"56789"
+            ),
+        ),
+        packet(1, entropy_coded("0000 0111 1 000000000100" + "11000" * 8, b"d", b"1234")),
+        packet(2, entropy_coded("0101 0000 1 000000000100", b"d", b"1234")),
+    ]
+    case("sound_waveform_layers_stereo", coded_stream(pair, 120, channels=2, coding=1, **LAYERS), windows=3)
+    # What a layer holds is the decoder's concern
+    tiny = [packet(0, entropy_coded("0000 0 000000000001", b"\x99\x99", b"\0"))]
+    case("sound_waveform_layers_of_one_byte", coded_stream(tiny, 40, **LAYERS), windows=1)
+
+    alone = header(minor=1, flags=8)
+    refuse("waveform_layers_alone", alone + LAYERED_BODY + layered_end, "need entropy-coded packets")
+    refuse("waveform_layers_and_depth", header(minor=1, flags=14) + LAYERED_BODY, "per-frame depth")
+    unflagged = header(**ENTROPY_CODED) + LAYERED_BODY + layered_end
+    by_pipe = {"problem": "trailer counts 4 windows, but 6", "windows": 6, "damaged": list(range(6))}
+    case("waveform_layers_without_the_flag", unflagged, "", 4, (0, 1, 3), by_pipe)
+    flagged = header(**LAYERS) + CODED_BODY + coded_end()
+    by_pipe = {"problem": "ends after 0 windows", "windows": 0, "damaged": []}
+    case("waveform_layers_are_missing", flagged, "", 4, (0, 1, 3), by_pipe)
+
+    def with_layer(bits: str) -> bytes:
+        """A stream whose second packet consists of these bits and a right CRC."""
+        packets = [LAYERED_PACKETS[0], packet(1, bits), packet(2, QUIET)]
+        return coded_stream(packets, 120, **LAYERS)
+
+    too_large = entropy_coded("0000 0 000000000101", b"\x99\x99", b"1234")
+    case("waveform_layer_too_large", with_layer(too_large), "", 3, (1,))
+    largest = entropy_coded("0000 0 111111111111", b"\x99\x99", b"1234")
+    case("waveform_layer_of_4095_bytes", with_layer(largest), "", 3, (1,))
+    too_small = entropy_coded("0000 0 000000000011", b"\x99\x99", b"1234")
+    case("waveform_layer_too_small", with_layer(too_small), "", 3, (1,))
+    one_bit = "0000 0 000000000100 0000001" + entropy_coded("", b"\x99\x99", b"1234")
+    case("waveform_layer_padding_of_start", with_layer(one_bit), "", 3, (1,))
+    swapped = [LAYERED_PACKETS[1], LAYERED_PACKETS[0], *LAYERED_PACKETS[2:]]
+    case("waveform_layers_swapped", coded_stream(swapped, TOTAL, 2, **LAYERS), "", 4, (0, 1))
+
+    first = len(LAYERED_PACKETS[0])
+    case("waveform_layers_cut_in_a_layer", sound[: 64 + first - 4], "truncated", 0)
+    case("waveform_layers_cut_in_a_start", sound[: 64 + first + 1], "truncated", 1)
+    case("waveform_layers_cut_before_the_trailer", header(**LAYERS) + LAYERED_BODY, "truncated", 4)
 
 
 def main(write: Callable[[Path, bytes], object] = Path.write_bytes) -> None:

@@ -1,13 +1,18 @@
 """Saving, loading and describing weights files, and their fingerprint."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from random_models import Sizes, random_tensors
+from random_waveform_models import WaveformSizes, random_waveform_tensors
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_models import BOTH, DAC, SPECTRAL, build, decoded, noise
 
+from switchcodec_cli.bitstream.waveform_model import WaveformModel
 from switchcodec_cli.errors import WeightsError
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.weights import load_weights, save_weights, to_file_names, to_state_dict
@@ -82,6 +87,71 @@ def test_tensors_that_do_not_match_the_model_are_refused(saved, tmp_path):
     damaged = tensors[name].clone()
     damaged[0, 0] = float("nan")
     refuse({**tensors, name: damaged}, f"{name}.*finite")
+
+
+SIZES = WaveformSizes(experts=6, per_quantizer=2, size=16, bins=16)
+
+
+def with_waveform_model(tmp_path, **changes):
+    """A file of weights with index and waveform models."""
+    model = build(SPECTRAL)
+    model.index_tensors = random_tensors(Sizes(6, 2, 16, 4), 0)
+    model.waveform_tensors = random_waveform_tensors(replace(SIZES, **changes), 0)
+    path = tmp_path / "both.safetensors"
+    return path, save_weights(path, model, {}), model
+
+
+def test_waveform_model_is_stored_beside_the_index_model(tmp_path):
+    path, fingerprint, made = with_waveform_model(tmp_path)
+    stored = read_weights(path)
+    assert stored.info.has_index_model and stored.info.has_waveform_model
+    assert stored.info.fingerprint == fingerprint
+    assert not any(name.startswith(("index_model.", "waveform_model.")) for name in stored.tensors)
+    loaded = load_weights(path)
+    assert loaded.fingerprint == fingerprint
+    for first, second in (
+        (loaded.model.waveform_tensors, made.waveform_tensors),
+        (loaded.model.index_tensors, made.index_tensors),
+        (stored.waveform_model, made.waveform_tensors),
+    ):
+        for name, array in second.arrays.items():
+            assert np.array_equal(first.arrays[name], array) and first.arrays[name].dtype == array.dtype
+    masks, indices = np.ones((1, 6), bool), [np.arange(14 * 5).reshape(14, 5) % 16]
+    expected = WaveformModel(made.waveform_tensors).sizes(masks, indices)
+    assert np.array_equal(loaded.model.waveform_model.sizes(masks, indices), expected)
+
+
+def test_fingerprint_covers_the_waveform_model(tmp_path):
+    path, fingerprint, _ = with_waveform_model(tmp_path)
+    tensors, metadata = contents(path)
+    tensors["waveform_model.levels"][0, 1] *= 0.99
+    save_file(tensors, path, metadata=metadata)
+    assert read_weights(path).info.fingerprint != fingerprint
+    without = {name: tensor for name, tensor in tensors.items() if not name.startswith("waveform_model.")}
+    save_file(without, path, metadata=metadata)
+    stored = read_weights(path)
+    assert stored.waveform_model is None and not stored.info.has_waveform_model
+    assert stored.info.fingerprint != fingerprint
+    with pytest.raises(WeightsError, match="these weights have no waveform model"):
+        _ = load_weights(path).model.waveform_model
+
+
+@pytest.mark.parametrize("changes", [{"size": 8}, {"experts": 5}, {"bins": 129}])
+def test_waveform_model_of_other_weights_is_refused(tmp_path, changes):
+    path, _, _ = with_waveform_model(tmp_path, **changes)
+    with pytest.raises(WeightsError, match="waveform model is not for the quantizers and the hop"):
+        read_weights(path)
+
+
+def test_invalid_waveform_model_is_refused(tmp_path):
+    path, _, _ = with_waveform_model(tmp_path)
+    tensors, metadata = contents(path)
+    tensors["waveform_model.offset"][0] = 256
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(
+        WeightsError, match=r"both.safetensors: waveform model: offset is not within 0\.\.255"
+    ):
+        read_weights(path)
 
 
 def test_values_beyond_the_range_of_float32_are_refused(saved, tmp_path):
