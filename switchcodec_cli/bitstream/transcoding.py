@@ -80,9 +80,11 @@ def transcode(
 
     Raises:
         BadInputError: The stream is damaged or truncated.
-        UsageError: The rate is too low.
+        UsageError: The rate is too low, or the stream has waveform layers.
     """
     reader = StreamReader(source)
+    if reader.header.waveform_layers:
+        raise UsageError("streams with waveform layers cannot be transcoded")
     header = _new_header(reader.header, settings)
     index_model = cache(partial(load, header))  # read once, and only if an index is modelled
     windows = sound_windows(reader, index_model)

@@ -62,7 +62,7 @@ class StreamEncoder:
         options = AnalysisOptions(
             features=self._search.needs_features,
             distortion=keeps_rate or (allocation is None and needs_distortion(settings, header)),
-            # at effort 0 decoding would take too long; after a first pass, the estimate serves small corrections
+            # at effort 0 decoding takes too long; after a first pass, the estimate serves small corrections
             decode_for_distortion=allocation is None and settings.effort > 0,
             index_cost_experts=index_cost_experts(settings, header),
         )

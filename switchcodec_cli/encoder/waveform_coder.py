@@ -22,9 +22,9 @@ Coefficients = npt.NDArray[np.float32]
 
 # Power of the error that quantization is to leave, relative to that of the coefficients at the reference
 # level, by the share of the experts in use. Tuned by PESQ and mel distance at equal rates; below the first
-# share a layer costs more than it gives.
-SHARES = (2 / 8, 5 / 8, 1.0)
-NOISE = (0.4, 0.1, 0.03)
+# share a further expert serves as well as a layer.
+SHARES = (3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0)
+NOISE = (0.6, 0.2, 0.1, 0.04, 0.02, 0.0125)
 REFERENCE, LEVEL_EXPONENT = 2e-2, 0.8  # louder blocks may have more noise, though less than in proportion
 ROUNDING = 0.4  # of quantization; less than 0.5, since small values cost bits and gain little
 

@@ -102,10 +102,13 @@ class Tokens:
 
         Raises:
             BadInputError: The stream cannot be read, or is malformed, damaged or truncated.
+            UsageError: The stream has waveform layers.
             WeightsError: There is no index model for the stream.
         """
         with _opened(stream) as file:
             reader = StreamReader(file)
+            if reader.header.waveform_layers:
+                raise UsageError("tokens cannot hold the waveform layers of this stream")
             windows = list(sound_windows(reader, _lazy_index_model(reader.header, index_model)))
         header, trailer = reader.header, reader.trailer
         if trailer is None:

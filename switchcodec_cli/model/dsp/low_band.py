@@ -15,7 +15,7 @@ from .griffin_lim import join_targets
 from .mdct import mdct_to_stft
 
 LEAST_SHARE = 0.3  # of the decoded magnitude; where the waveform has less, its phase is not trusted
-MAGNITUDE_SHARE = 0.2  # of the waveform in the geometric mean of both magnitudes
+MAGNITUDE_SHARE = 0.5  # of the waveform in the geometric mean of both magnitudes
 _REACH = 2  # latent frames to either side whose coefficients a spectrum depends on
 
 
