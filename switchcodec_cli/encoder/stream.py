@@ -62,8 +62,10 @@ class StreamEncoder:
         options = AnalysisOptions(
             features=self._search.needs_features,
             distortion=keeps_rate or (allocation is None and needs_distortion(settings, header)),
-            # at effort 0 decoding takes too long; after a first pass, the estimate serves small corrections
-            decode_for_distortion=allocation is None and settings.effort > 0,
+            # A quality is defined in distances of what is decoded. For a rate, an estimate from latents does
+            # where time matters, and after a first pass, when it serves small corrections only.
+            decode_for_distortion=allocation is None
+            and (settings.effort > 0 or settings.quality is not None),
             index_cost_experts=index_cost_experts(settings, header),
         )
         waveform_coder = waveform_coder_of(model, header)
