@@ -76,9 +76,10 @@ def block_of(signal: object) -> Block:
     assert isinstance(signal, dict)
     if "levels" in signal:
         return intensity_block(signal["levels"])
+    layer = bytes.fromhex(signal.get("layer", ""))
     if "modelled" in signal:
-        return modelled_block(signal["experts"], bytes.fromhex(signal["modelled"]))
-    return coded_block(tuple(signal["experts"]), np.array(signal["indices"]))
+        return modelled_block(signal["experts"], bytes.fromhex(signal["modelled"]), layer)
+    return coded_block(tuple(signal["experts"]), np.array(signal["indices"]), layer)
 
 
 def source_of(content: dict) -> SourceDigest | None:
@@ -90,8 +91,8 @@ def request_of(content: dict) -> EncodingRequest | None:
     return content["request"] and EncodingRequest(**content["request"])
 
 
-def test_there_are_four_examples() -> None:
-    assert len(EXAMPLES) == TEXT.count("```hex") == 4
+def test_there_are_five_examples() -> None:
+    assert len(EXAMPLES) == TEXT.count("```hex") == 5
 
 
 @pytest.mark.parametrize(("dump", "content"), EXAMPLES)
@@ -121,7 +122,7 @@ def test_digests_of_the_examples() -> None:
     """Section 7.3: BLAKE2b with 16 bytes of output, over samples or over the file."""
     over = {"samples": bytes(4 * 90), "file": b"a file"}
     sources = [json.loads(content)["source"] for _, content in EXAMPLES]
-    assert [source and source["kind"] for source in sources] == ["samples", "file", None, None]
+    assert [source and source["kind"] for source in sources] == ["samples", "file", None, None, None]
     for source in filter(None, sources):
         assert source["digest"] == hashlib.blake2b(over[source["kind"]], digest_size=16).hexdigest()
     assert "360 bytes `00`" in PROSE and "six bytes `a file`" in PROSE
@@ -167,6 +168,24 @@ def test_sizes_of_entropy_coded_packets() -> None:
     assert "takes ⌈(4 + 9 + 5) / 8⌉ + 250 + 2 = 255 bytes, with a plain one 328" in PROSE
     assert [layout.packet_bytes(modes, 86, [size]) for size in (250, 0)] == [255, 328]
     assert f"contains z, which is 1..{trailer_module.MAX_SIZE_BITS}," in PROSE
+    with_layers = PacketLayout(LARGE, 1, True, True)
+    assert "⌈(4 + 9 + 12 + 5) / 8⌉ + 250 + 100 + 2 = 356 bytes" in PROSE
+    assert with_layers.packet_bytes(modes, 86, [250], [100]) == 356
+    assert f"all of its layers have {parameters_module.MAX_LAYER_BYTES} bytes" in PROSE
+    starts = [start.start_bytes for start in (layout, with_layers)]
+    assert "max(3 × s + 9, s + 32), with flag 3 to max(3 × s + 12, s + 32)" in PROSE and starts == [9, 12]
+
+
+def test_flags() -> None:
+    rows = dict(re.findall(r"^\| (\d+) \| ([^|]+) \|$", section("### 4.2"), re.MULTILINE))
+    meanings = {"tags": "TAGS", "entropy-coded": "ENTROPY_CODED", "waveform layers": "WAVEFORM_LAYERS"}
+    supported = 0
+    for words, name in meanings.items():
+        flag = getattr(header_module, f"FLAG_{name}")
+        assert words in rows[str(flag.bit_length() - 1)]
+        supported |= flag
+    assert supported == header_module.SUPPORTED_FLAGS
+    assert "reserved" in rows["2"]
 
 
 def test_largest_packets_of_few_frames() -> None:

@@ -1,4 +1,4 @@
-"""Waveform layers in plain Python: a slow reader of Sections 15 and 16 of the specification."""
+"""Waveform layers in plain Python: a slow reader of Section 15 of the specification."""
 
 from __future__ import annotations
 
