@@ -1,7 +1,4 @@
-"""Streams at lower rates or with another coding of the indices, without audio and without networks.
-
-Experts are applied in ascending order, so the first experts of a mask with their indices are a valid block.
-"""
+"""Streams at lower rates or with another coding of the indices, without audio and without networks."""
 
 from __future__ import annotations
 
@@ -15,15 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadInputError, UsageError
+from .fewer_experts import ExpertReducer
 from .header import Header, RateMode, header_bytes
 from .index_model import IndexModel
 from .modelled_payload import index_intervals, masks_of, model_indices, restored_windows
-from .modes import BlockKind
+from .modes import BlockKind, BlockMode
 from .rans import TOTAL_BITS
 from .raw_packet import DamagedWindow
 from .reader import StreamReader
 from .trailer import trailer_bytes
-from .window import Block, Window, coded_block
+from .waveform_model import WaveformModel
+from .window import Window
 from .writer import StreamWriter
 
 LANES = 32  # windows whose indices are coded together
@@ -33,6 +32,8 @@ FULL_SHARE = 0.99  # of a budget, at which it counts as used
 
 LoadIndexModel = Callable[[Header], IndexModel]
 """Gives the index model for a stream; called where it is needed."""
+LoadWaveformModel = Callable[[Header], WaveformModel]
+"""Gives the waveform model for a stream; called where it is needed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class TranscodeSettings:
     Attributes:
         kbps: Rate of the whole file at most.
         experts: Largest number of experts per block.
-        entropy_coded: Whether indices are coded with the index model; None: as they are.
+        entropy_coded: Whether indices are coded with the index model; None: as the stream's flag says.
 
     Raises:
         UsageError: Both a rate and a number of experts are given, or one is out of range.
@@ -62,39 +63,50 @@ class TranscodeSettings:
 
 
 def transcode(
-    source: BinaryIO, target: BinaryIO, settings: TranscodeSettings, load: LoadIndexModel
+    source: BinaryIO,
+    target: BinaryIO,
+    settings: TranscodeSettings,
+    load: LoadIndexModel,
+    load_waveform: LoadWaveformModel,
 ) -> StreamWriter:
     """Write a stream again with other settings.
 
     Experts are dropped from the end of each mask. For a rate, all windows keep at most the same number, some
-    of them one more; the stream is then held in memory.
+    of them one more; the stream is then held in memory. Waveform layers stay as they are where no expert is
+    dropped, see `ExpertReducer`. With plain indices, a stream of waveform layers is still one of
+    entropy-coded packets, but none of its blocks is modelled.
 
     Args:
         source: The stream.
         target: Takes the new one.
         settings: What is changed.
         load: Gives the index model.
+        load_waveform: Gives the waveform model.
 
     Returns:
         The writer, which is closed.
 
     Raises:
         BadInputError: The stream is damaged or truncated.
-        UsageError: The rate is too low, or the stream has waveform layers.
+        UsageError: The rate is too low.
     """
     reader = StreamReader(source)
-    if reader.header.waveform_layers:
-        raise UsageError("streams with waveform layers cannot be transcoded")
     header = _new_header(reader.header, settings)
-    index_model = cache(partial(load, header))  # read once, and only if an index is modelled
-    windows = sound_windows(reader, index_model)
+    # both are read once, and only if they are needed
+    index_model, waveform_model = cache(partial(load, header)), cache(partial(load_waveform, header))
+    modelled = reader.header.entropy_coded if settings.entropy_coded is None else settings.entropy_coded
+    coder = index_model if modelled else None
+    keeps_all = settings.kbps is None and settings.experts is None
+    windows = sound_windows(reader, index_model, None if keeps_all else waveform_model)
+    reducer = ExpertReducer(header.parameters.experts, waveform_model)
     writer = StreamWriter(target, header)
     if settings.kbps is None:
-        write_windows(writer, (keep_experts(window, settings.experts) for window in windows), index_model)
+        experts = header.parameters.experts if settings.experts is None else settings.experts
+        write_windows(writer, _with_experts(windows, reducer, experts), coder)
     else:
         held = list(windows)  # reads the trailer too
         total = reader.total_samples or 0
-        for window in _fit(held, header, settings.kbps, total / header.original_rate, index_model):
+        for window in _fit(held, header, settings.kbps, total / header.original_rate, reducer, coder):
             writer.write(window)
     trailer = reader.trailer
     if trailer is None:
@@ -103,21 +115,15 @@ def transcode(
     return writer
 
 
-def keep_experts(window: Window, experts: int | None) -> Window:
-    """The window with at most so many experts in each block; None keeps all."""
-    if experts is None:
-        return window
-    return replace(window, blocks=tuple(_keep(block, experts) for block in window.blocks))
-
-
-def _keep(block: Block, experts: int) -> Block:
-    if len(block.experts) <= experts:
-        return block
-    return coded_block(block.experts[:experts], block.indices[: 1 + experts])
+def _with_experts(windows: Iterator[Window], reducer: ExpertReducer, experts: int) -> Iterator[Window]:
+    """Windows with at most so many experts in each block."""
+    while group := list(islice(windows, LANES)):
+        yield from reducer(group, [experts] * len(group))
 
 
 def _new_header(header: Header, settings: TranscodeSettings) -> Header:
     entropy_coded = header.entropy_coded if settings.entropy_coded is None else settings.entropy_coded
+    entropy_coded |= header.waveform_layers
     if settings.kbps is not None:
         return replace(
             header,
@@ -140,51 +146,64 @@ def _new_header(header: Header, settings: TranscodeSettings) -> Header:
     return replace(header, entropy_coded=entropy_coded)
 
 
-def sound_windows(reader: StreamReader, index_model: Callable[[], IndexModel]) -> Iterator[Window]:
+def sound_windows(
+    reader: StreamReader,
+    index_model: Callable[[], IndexModel],
+    waveform_model: Callable[[], WaveformModel] | None,
+) -> Iterator[Window]:
     """All windows of a stream, with plain indices.
 
     Args:
         reader: Of the stream, at its beginning.
         index_model: Gives the index model; called if the stream is entropy-coded.
+        waveform_model: Gives the waveform model; called if the stream has waveform layers. None leaves them
+            as they are.
 
     Raises:
         BadInputError: A window is damaged, or the stream as a whole is invalid or truncated.
     """
-    for window in restored_windows(reader.header, index_model, None, iter(reader), 0, LANES):
+    for window in restored_windows(reader.header, index_model, waveform_model, iter(reader), 0, LANES):
         if isinstance(window, DamagedWindow):
             raise BadInputError(f"window {window.index} at {window.start:.3f} s is damaged ({window.reason})")
         yield window
 
 
 def write_windows(
-    writer: StreamWriter, windows: Iterable[Window], index_model: Callable[[], IndexModel]
+    writer: StreamWriter, windows: Iterable[Window], index_model: Callable[[], IndexModel] | None
 ) -> None:
-    """Write windows with plain indices, coded as the header of the stream says.
+    """Write windows with plain indices.
 
     Args:
         writer: Of the stream.
         windows: All of them, or those that follow.
-        index_model: Gives the index model; called for each group of windows if the stream is entropy-coded.
+        index_model: Gives the index model, with which indices are coded; called for each group of windows.
+            None writes plain ones.
     """
     header, remaining = writer.header, iter(windows)
     while group := list(islice(remaining, LANES)):
-        if header.entropy_coded:
+        if index_model is not None:
             group = model_indices(header.parameters, index_model(), group)
         for window in group:
             writer.write(window)
 
 
 def _fit(
-    windows: list[Window], header: Header, kbps: float, seconds: float, index_model: Callable[[], IndexModel]
+    windows: list[Window],
+    header: Header,
+    kbps: float,
+    seconds: float,
+    reducer: ExpertReducer,
+    index_model: Callable[[], IndexModel] | None,
 ) -> list[Window]:
     """The windows in a rate, coded as they are to be written. Raises UsageError."""
     budget = kbps * 125 * seconds - header_bytes(header) - trailer_bytes(header, len(windows))
-    sizes = _expected_sizes(windows, header, index_model)  # (windows, Nr + 1)
+    sizes = _expected_sizes(windows, header, reducer, index_model)  # (windows, Nr + 1)
     best, best_size, aim = None, -1, budget
+    fits, exceeds = -np.inf, np.inf  # largest aim that has fitted, smallest one that has not
     for _ in range(FIT_ROUNDS):
         kept = _allocate(sizes, aim)
-        fewer = [keep_experts(window, int(count)) for window, count in zip(windows, kept, strict=True)]
-        if header.entropy_coded:
+        fewer = reducer(windows, kept.tolist())
+        if index_model is not None:
             fewer = model_indices(header.parameters, index_model(), fewer)
         size = sum(_packet_bytes(header, window) for window in fewer)
         if best_size < size <= budget:
@@ -192,46 +211,59 @@ def _fit(
         everything = (kept == header.parameters.experts).all()
         if size <= budget and (size >= FULL_SHARE * budget or everything):
             break
+        fits, exceeds = (max(fits, aim), exceeds) if size <= budget else (fits, min(exceeds, aim))
         aim += budget - size
+        if not fits < aim < exceeds:
+            aim = (fits + exceeds) / 2
     if best is None:
         raise UsageError(f"{kbps:g} kbps is too low for this stream")
     return best
 
 
 def _packet_bytes(header: Header, window: Window) -> int:
-    sizes = [len(block.modelled) for block in window.blocks if block.kind is BlockKind.CODED]
-    return header.layout.packet_bytes(window.modes, window.frames, sizes)
+    coded = [block for block in window.blocks if block.kind is BlockKind.CODED]
+    sizes, layers = [len(block.modelled) for block in coded], [len(block.waveform) for block in coded]
+    return header.layout.packet_bytes(window.modes, window.frames, sizes, layers)
 
 
 def _expected_sizes(
-    windows: list[Window], header: Header, index_model: Callable[[], IndexModel]
+    windows: list[Window],
+    header: Header,
+    reducer: ExpertReducer,
+    index_model: Callable[[], IndexModel] | None,
 ) -> npt.NDArray[np.float64]:
     """Bytes of the packet of each window with at most so many experts. # (windows, Nr + 1)"""
     most = header.parameters.experts
     sizes = np.zeros((len(windows), most + 1))
-    for number, window in enumerate(windows):
-        for count in range(most + 1):
-            sizes[number, count] = _packet_bytes(header, keep_experts(window, count))
-    if not header.entropy_coded:
+    for count in range(most + 1):
+        for number, window in enumerate(windows):
+            modes = [BlockMode(mode.kind, min(mode.experts, count)) for mode in window.modes]
+            coded = sum(mode.kind is BlockKind.CODED for mode in modes)
+            sizes[number, count] = header.layout.packet_bytes(modes, window.frames, [0] * coded)
+        if header.waveform_layers:
+            for at in range(0, len(windows), LANES):
+                sizes[at : at + LANES, count] += reducer.layer_bytes(windows[at : at + LANES], count)
+    if index_model is None:
         return sizes
-    coded = [
+    coded_blocks = [
         (number, block)
         for number, window in enumerate(windows)
         for block in window.blocks
         if block.kind is BlockKind.CODED
     ]
     model = index_model()
-    for at in range(0, len(coded), LANES):
-        numbers, blocks = zip(*coded[at : at + LANES], strict=True)
+    for at in range(0, len(coded_blocks), LANES):
+        numbers, blocks = zip(*coded_blocks[at : at + LANES], strict=True)
         flat = [block.indices.reshape(-1, block.indices.shape[-1]).astype(np.int64) for block in blocks]
         frequencies = index_intervals(model, masks_of(model, blocks), flat)[1]
-        bits = (TOTAL_BITS - np.log2(frequencies)).sum(2)  # (n, S of all quantizers)
+        bits = TOTAL_BITS - np.log2(frequencies)  # of the longest block, (n, S of all quantizers, T)
         for number, block, row in zip(numbers, blocks, bits, strict=True):
-            per_quantizer = row[: block.indices.shape[0] * block.indices.shape[1]]
-            modelled = per_quantizer.reshape(len(block.indices), -1).sum(1).cumsum() / 8 + CODER_BYTES
+            quantizers, codebooks, frames = block.indices.shape
+            per_codebook = row[: quantizers * codebooks, :frames].sum(1)
+            modelled = per_codebook.reshape(quantizers, -1).sum(1).cumsum() / 8 + CODER_BYTES
             for count in range(most + 1):
                 kept = min(count, len(block.experts))
-                plain = header.parameters.plain_bytes(kept, block.indices.shape[-1])
+                plain = header.parameters.plain_bytes(kept, frames)
                 sizes[number, count] += min(modelled[kept] - plain, 0)
     return sizes
 

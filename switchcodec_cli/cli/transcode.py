@@ -49,20 +49,27 @@ def transcode(
 ) -> int:
     """Write a .swc file again at a lower rate, or with another coding of the indices.
 
-    Neither the audio nor the networks are needed. Each window keeps the first of its experts. A file encoded
-    at the lower rate is better at this rate, since the encoder could choose the experts for it. IN and OUT
-    may be URLs, or - for the standard streams. Damaged files are errors.
+    Neither the audio nor the networks are needed. Each window keeps the first of its experts, and its
+    waveform layers become coarser. A file encoded at the lower rate is better at this rate, since the encoder
+    could choose the experts for it. IN and OUT may be URLs, or - for the standard streams. Damaged files are
+    errors.
     """
     from ..bitstream.transcoding import TranscodeSettings
     from ..bitstream.transcoding import transcode as transcode_stream
-    from ..model.packaged_index_model import index_model_of
+    from ..model.packaged_index_model import index_model_of, waveform_model_of
 
     settings = TranscodeSettings(kbps, experts, None if coding is None else coding == "modelled")
     if PIPE not in (source, output) and is_same_file(source, output):
         raise UsageError(f"{source}: its output would replace it")
     progress = Progress("transcoding", quiet=quiet, as_json=as_json, debug=invocation.debug)
     with open_input(source) as file, open_output(output, force) as target:
-        writer = transcode_stream(file, target, settings, lambda header: index_model_of(header, weights))
+        writer = transcode_stream(
+            file,
+            target,
+            settings,
+            lambda header: index_model_of(header, weights),
+            lambda header: waveform_model_of(header, weights),
+        )
     size = -(-writer.budget.total // 8)
     progress.record({"file": output, "bytes": size})
     progress.message(f"{output}: {format_size(size)}")

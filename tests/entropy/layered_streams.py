@@ -94,7 +94,7 @@ def stream_with_layers(data: bytes, index_model: IndexModel, model: WaveformMode
     """A stream of any content once more, with random waveform layers."""
     reader = StreamReader(io.BytesIO(data))
     header = replace(reader.header, entropy_coded=True, waveform_layers=True)
-    plain = list(sound_windows(reader, lambda: index_model))
+    plain = list(sound_windows(reader, lambda: index_model, None))
     windows = windows_with_layers(plain, header.parameters.experts, model, seed)
     assert reader.trailer is not None
     return write_stream(

@@ -11,7 +11,7 @@ from golden import ratio_db
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import StreamReader, verify
 from switchcodec_cli.bitstream.transcoding import TranscodeSettings, transcode
-from switchcodec_cli.model.packaged_index_model import index_model_of
+from switchcodec_cli.model.packaged_index_model import index_model_of, waveform_model_of
 from switchcodec_cli.model.weights_info import read_weights
 from switchcodec_cli.model.weights_registry import find_weights_of, packaged_weights
 
@@ -52,6 +52,7 @@ def test_stream_decodes_as_before(path, codec):
 def test_modelled_stream_is_coded_as_before(path):
     """Plain indices and back, which gives the same bytes only if the model and the coder are the same."""
     plain, again = io.BytesIO(), io.BytesIO()
-    transcode(io.BytesIO(path.read_bytes()), plain, TranscodeSettings(entropy_coded=False), index_model_of)
-    transcode(io.BytesIO(plain.getvalue()), again, TranscodeSettings(entropy_coded=True), index_model_of)
+    models = index_model_of, waveform_model_of
+    transcode(io.BytesIO(path.read_bytes()), plain, TranscodeSettings(entropy_coded=False), *models)
+    transcode(io.BytesIO(plain.getvalue()), again, TranscodeSettings(entropy_coded=True), *models)
     assert again.getvalue() == path.read_bytes()
