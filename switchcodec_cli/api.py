@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -230,8 +229,7 @@ class Codec:
         Raises:
             WeightsError: The tokens are of other weights.
         """
-        plain = replace(tokens, header=replace(tokens.header, entropy_coded=False))
-        return self.decode(plain.to_stream(), phase_iterations=phase_iterations)
+        return self.decode(tokens.to_stream(plain=True), phase_iterations=phase_iterations)
 
     def decode(
         self,

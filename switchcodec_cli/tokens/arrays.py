@@ -42,6 +42,7 @@ class BlockArrays:
     masks: npt.NDArray[np.bool_]  # (W, C, Nr)
     indices: npt.NDArray[np.int32]  # (W, C, 1 + Nr, S, F)
     levels: npt.NDArray[np.int8]  # (W, C, bands)
+    layers: npt.NDArray[np.object_]  # (W, C) bytes
 
     @classmethod
     def unsent(cls, parameters: StreamParameters, signals: int, windows: int) -> BlockArrays:
@@ -59,6 +60,7 @@ class BlockArrays:
             np.zeros((windows, signals, parameters.experts), bool),
             np.full(shape, FILL, np.int32),
             np.full((windows, signals, LEVEL_BANDS), FILL, np.int8),
+            np.full((windows, signals), b"", object),
         )
 
 
@@ -72,6 +74,7 @@ def windows_to_arrays(parameters: StreamParameters, signals: int, windows: Seque
                 rows = [0, *(1 + expert for expert in block.experts)]
                 arrays.masks[number, signal, list(block.experts)] = True
                 arrays.indices[number, signal, rows, :, : window.frames] = block.indices
+                arrays.layers[number, signal] = block.waveform
             elif block.kind is BlockKind.INTENSITY:
                 arrays.levels[number, signal] = block.levels
     return arrays
@@ -99,7 +102,8 @@ def _block(arrays: BlockArrays, window: int, signal: int, frames: int) -> Block:
     if kind is BlockKind.INTENSITY:
         return intensity_block(arrays.levels[window, signal].tolist())
     experts = np.flatnonzero(arrays.masks[window, signal])
-    return coded_block(experts.tolist(), arrays.indices[window, signal, [0, *(1 + experts)], :, :frames])
+    indices = arrays.indices[window, signal, [0, *(1 + experts)], :, :frames]
+    return coded_block(experts.tolist(), indices, arrays.layers[window, signal])
 
 
 def sent_indices(arrays: BlockArrays, last_frames: int) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 Both forms begin a window with special tokens: its length, and for each signal the kind of its block, then
 the experts of a coded block or the levels of intensity stereo. Numbers of experts may thus change from window
-to window.
+to window. Neither form holds waveform layers.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ def from_sequence(sequence: npt.ArrayLike, like: Tokens) -> Tokens:
 
     Args:
         sequence: Numbers of tokens. # (n,)
-        like: Tokens of the same model and the same signals, from which all else is taken. If the number of
-            frames differs, the recording gets as many samples as its frames hold, and no digest of a source.
+        like: Tokens of the same model and the same signals, from which all else but waveform layers is
+            taken. If the number of frames differs, the recording gets as many samples as its frames hold, and
+            no digest of a source.
 
     Raises:
         UsageError: The sequence is not that of tokens.
@@ -333,7 +334,7 @@ def _integers(values: npt.ArrayLike, dimensions: int) -> npt.NDArray[np.int64]:
 
 def _assembled(windows: list[_ParsedWindow], like: Tokens) -> Tokens:
     """Tokens of these windows."""
-    header = like.header
+    header = replace(like.header, waveform_layers=False)
     parameters = header.parameters
     arrays = BlockArrays.unsent(parameters, header.signals, len(windows))
     for number, (start, indices) in enumerate(windows):

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import BadInputError, UsageError
-from .record import ARRAYS, from_record, path_of, to_record
+from .record import ARRAYS, REQUIRED_ARRAYS, from_record, path_of, to_record
 from .tokens import Tokens
 
 GROUP_ROWS = 256  # rows of a row group at most
@@ -59,6 +59,8 @@ def _schema() -> Any:
         "masks": arrow.list_(arrow.bool_()),
         "indices": arrow.list_(arrow.int32()),
         "levels": arrow.list_(arrow.int8()),
+        "layer_sizes": arrow.list_(arrow.uint16()),
+        "layers": arrow.binary(),
         "indices_shape": arrow.list_(arrow.int32()),
     }
     return arrow.schema(list(types.items()))
@@ -124,7 +126,7 @@ class ParquetReader:
                 [0] + [self._file.metadata.row_group(g).num_rows for g in range(self._file.num_row_groups)]
             )
             names = set(self._file.schema_arrow.names)
-            if not {"path", *ARRAYS} <= names:
+            if not {"path", *REQUIRED_ARRAYS} <= names:
                 raise BadInputError("this Parquet file has no columns of tokens")
             rows = self._file.read(columns=["path"]).to_pylist()
         self.paths = [path_of(row) for row in rows]
@@ -140,7 +142,7 @@ class ParquetReader:
             record = {
                 name: table.column(name)[0].as_py() for name in table.column_names if name not in ARRAYS
             }
-            for name in ARRAYS:
+            for name in set(ARRAYS) & set(table.column_names):
                 values = table.column(name)[0].values
                 record[name] = [] if values is None else values.to_numpy(zero_copy_only=False)
         return from_record(record)

@@ -16,15 +16,18 @@ from ..bitstream.intensity import LEVEL_BANDS
 from ..errors import BadInputError, UsageError
 from .tokens import Tokens
 
-ARRAYS = ("kinds", "masks", "indices", "levels")
-BINARY = ("header", "additions")
+REQUIRED_ARRAYS = ("kinds", "masks", "indices", "levels")
+ARRAYS = (*REQUIRED_ARRAYS, "layer_sizes")  # files of earlier versions have no layers
+REQUIRED_BINARY = ("header", "additions")
+BINARY = (*REQUIRED_BINARY, "layers")
 
 
 def to_record(tokens: Tokens, path: str) -> dict[str, Any]:
     """The values of a recording.
 
-    `path`, `samples`, `header`, `additions` and the arrays hold everything; the others repeat what the header
-    says, for queries.
+    `path`, `samples`, `header`, `additions`, the arrays and `layers` hold everything; the others repeat what
+    the header says, for queries. `layers` holds the bytes of all waveform layers one after the other, window
+    by window, and `layer_sizes` (W, C) their sizes.
 
     Args:
         tokens: Of the recording.
@@ -56,6 +59,8 @@ def to_record(tokens: Tokens, path: str) -> dict[str, Any]:
         "masks": tokens.masks,
         "indices": tokens.indices,
         "levels": tokens.levels,
+        "layer_sizes": _layer_sizes(tokens),
+        "layers": b"".join(tokens.layers.flat),
     }
 
 
@@ -64,12 +69,12 @@ def from_record(record: Mapping[str, Any]) -> Tokens:
 
     Args:
         record: Values as `to_record` returns them, or as they are read from a file: arrays may be flat, and
-            may be lists.
+            may be lists. Without `layers`, no block has a waveform layer.
 
     Raises:
         BadInputError: The values are not those of tokens.
     """
-    missing = [name for name in ("samples", *BINARY, *ARRAYS) if name not in record]
+    missing = [name for name in ("samples", *REQUIRED_BINARY, *REQUIRED_ARRAYS) if name not in record]
     if missing:
         raise BadInputError(f"these are no tokens: {', '.join(missing)} missing")
     try:
@@ -81,7 +86,8 @@ def from_record(record: Mapping[str, Any]) -> Tokens:
         samples = int(record["samples"])
         header.check_total(samples)
         arrays = _shaped_arrays(record, header, samples)
-        return Tokens(header, samples, **arrays, source=source, request=request)
+        layers = _layers(record, arrays["kinds"].shape)
+        return Tokens(header, samples, **arrays, source=source, request=request, layers=layers)
     except (UsageError, ValueError, TypeError) as error:
         raise BadInputError(f"these are no tokens: {error}") from None
 
@@ -97,6 +103,29 @@ def path_of(record: Mapping[str, Any]) -> str:
     if not parts or path.startswith("/") or ".." in parts or "\0" in path or "\\" in path:
         raise BadInputError(f"the path of a recording must be relative, without '..', not {path!r}")
     return path
+
+
+def _layer_sizes(tokens: Tokens) -> npt.NDArray[np.uint16]:
+    """Sizes of the waveform layers. # (W, C)"""
+    sizes = np.array([len(layer) for layer in tokens.layers.flat], np.uint16)
+    return sizes.reshape(tokens.layers.shape)
+
+
+def _layers(record: Mapping[str, Any], shape: tuple[int, ...]) -> npt.NDArray[np.object_]:
+    """The waveform layers of all blocks, none if the record has none. Raises ValueError."""
+    layers = np.full(shape, b"", object)
+    if record.get("layers") is None:
+        return layers
+    if record.get("layer_sizes") is None:
+        raise ValueError("the sizes of the waveform layers are missing")
+    data, at = bytes(record["layers"]), 0
+    sizes = np.asarray(record["layer_sizes"]).reshape(shape).astype(np.int64)
+    if sizes.min(initial=0) < 0 or sizes.sum() != len(data):
+        raise ValueError(f"the sizes of the waveform layers do not add up to {len(data)} bytes")
+    for place, size in np.ndenumerate(sizes):
+        layers[place] = data[at : at + size]
+        at += int(size)
+    return layers
 
 
 def _shaped_arrays(record: Mapping[str, Any], header: Header, samples: int) -> dict[str, npt.NDArray[Any]]:

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ from ..bitstream import (
     TruncatedError,
 )
 from ..bitstream.index_model import IndexModel
+from ..bitstream.parameters import MAX_LAYER_BYTES
 from ..bitstream.transcoding import LoadIndexModel, sound_windows, write_windows
 from ..errors import BadInputError, UsageError, WeightsError, system_message
 from ..model.packaged_index_model import IndexModels
@@ -62,6 +63,8 @@ class Tokens:
         levels: Of intensity stereo; FILL in other blocks. # (W, C, bands) int8
         source: Digest of the recording, None if unknown.
         request: What the encoder was asked for, None if unknown.
+        layers: Waveform layers of the blocks as they are stored, b"" where there is none. If the array is
+            empty, no block has one. # (W, C) bytes
 
     Raises:
         UsageError: The arrays contradict each other or the header.
@@ -75,8 +78,11 @@ class Tokens:
     levels: npt.NDArray[np.int8]
     source: SourceDigest | None = None
     request: EncodingRequest | None = None
+    layers: npt.NDArray[np.object_] = field(default_factory=lambda: np.zeros((0, 0), object))
 
     def __post_init__(self) -> None:
+        if not self.layers.size:
+            object.__setattr__(self, "layers", np.full((self.windows, self.signals), b"", object))
         self.header.check_total(self.samples)
         if self.header.total_samples not in (None, self.samples):
             raise UsageError(f"the header says {self.header.total_samples} samples, not {self.samples}")
@@ -84,6 +90,7 @@ class Tokens:
         for name, dtype in _DTYPES.items():
             object.__setattr__(self, name, getattr(self, name).astype(dtype, copy=False))
         self._check_sent()
+        self._check_layers()
         self._check_modes()
 
     @classmethod
@@ -102,14 +109,11 @@ class Tokens:
 
         Raises:
             BadInputError: The stream cannot be read, or is malformed, damaged or truncated.
-            UsageError: The stream has waveform layers.
             WeightsError: There is no index model for the stream.
         """
         with _opened(stream) as file:
             reader = StreamReader(file)
-            if reader.header.waveform_layers:
-                raise UsageError("tokens cannot hold the waveform layers of this stream")
-            windows = list(sound_windows(reader, _lazy_index_model(reader.header, index_model)))
+            windows = list(sound_windows(reader, _lazy_index_model(reader.header, index_model), None))
         header, trailer = reader.header, reader.trailer
         if trailer is None:
             raise TruncatedError("the stream is truncated: it has no trailer")
@@ -127,28 +131,34 @@ class Tokens:
     ) -> Tokens:
         """Tokens with these blocks; see the attributes of the class."""
         blocks = (arrays.kinds, arrays.masks, arrays.indices, arrays.levels)
-        return cls(header, samples, *blocks, source=source, request=request)
+        return cls(header, samples, *blocks, source, request, arrays.layers)
 
-    def to_stream(self, index_model: IndexModel | LoadIndexModel | None = None) -> bytes:
+    def to_stream(
+        self, index_model: IndexModel | LoadIndexModel | None = None, *, plain: bool = False
+    ) -> bytes:
         """The bytes of a `.swc` file; those that `swc encode` wrote if the tokens are from its output.
 
         Args:
             index_model: See `from_stream`; needed if the header says that the stream is entropy-coded.
+            plain: Write plain indices whatever the header says, which needs no index model.
 
         Raises:
             WeightsError: There is no index model for the stream.
         """
-        file = io.BytesIO()
-        writer = StreamWriter(file, self.header, self.request)
+        file, header = io.BytesIO(), self.header
+        if plain:  # waveform layers need entropy-coded packets
+            header = replace(header, entropy_coded=header.waveform_layers)
+        writer = StreamWriter(file, header, self.request)
         windows = arrays_to_windows(self.arrays, self.last_frames)
-        write_windows(writer, windows, _lazy_index_model(self.header, index_model))
+        modelled = header.entropy_coded and not plain
+        write_windows(writer, windows, _lazy_index_model(header, index_model) if modelled else None)
         writer.close(self.samples, self.source)
         return file.getvalue()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokens):
             return NotImplemented
-        pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
+        pairs = [(getattr(self, each.name), getattr(other, each.name)) for each in fields(self)]
         return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change
@@ -156,7 +166,7 @@ class Tokens:
     @property
     def arrays(self) -> BlockArrays:
         """The blocks."""
-        return BlockArrays(self.kinds, self.masks, self.indices, self.levels)
+        return BlockArrays(self.kinds, self.masks, self.indices, self.levels, self.layers)
 
     @property
     def mono(self) -> npt.NDArray[np.int32]:
@@ -276,6 +286,20 @@ class Tokens:
             window, signal, quantizer, _, frame = place
             where = f"window {window}, signal {signal}, quantizer {quantizer}"
             raise UsageError(f"{where}: the index of frame {frame} {problem}")
+
+    def _check_layers(self) -> None:
+        """Check that layers are bytes of coded blocks, in a stream that may have them."""
+        if self.layers.shape != self.kinds.shape:
+            raise UsageError(f"layers must have the shape {self.kinds.shape}, not {self.layers.shape}")
+        if not all(isinstance(layer, bytes) for layer in self.layers.flat):
+            raise UsageError("layers must be bytes")
+        sizes = np.array([len(layer) for layer in self.layers.flat], np.int64).reshape(self.layers.shape)
+        if sizes.max(initial=0) > MAX_LAYER_BYTES:
+            raise UsageError(f"a waveform layer has at most {MAX_LAYER_BYTES} bytes, not {sizes.max()}")
+        if sizes.any() and not self.header.waveform_layers:
+            raise UsageError("the header does not announce waveform layers")
+        if sizes[self.kinds != CODED].any():
+            raise UsageError("only coded blocks have waveform layers")
 
     def _check_modes(self) -> None:
         """Check that the stream may have the kinds and numbers of experts of each window."""

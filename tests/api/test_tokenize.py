@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 import tiny_codecs
 import torch
+from layered_codecs import layered, layered_codec
 from random_models import Sizes, random_tensors
 
 from switchcodec_cli import Codec, Tokens, UsageError, WeightsError
@@ -130,6 +132,20 @@ def test_tokens_of_entropy_coded_streams(modelled: Codec, rate: dict) -> None:
     (together,) = modelled.tokenize_batch([audio], 22050, effort=0, **rate)
     assert together.header == tokens.header
     assert (together.indices != tokens.indices).sum() <= 1e-3 * tokens.indices.size
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_tokens_of_streams_with_waveform_layers(channels: int) -> None:
+    codec = layered_codec("spectral")
+    audio = tiny_codecs.audio(3 * 16000, channels, 16000)
+    data = layered(codec, codec.encode(audio, 16000, effort=0, quality=4.0))
+    tokens = Tokens.from_stream(data, codec.model.index_model)
+    assert any(tokens.layers.flat)
+    assert tokens.to_stream(codec.model.index_model) == data
+    decoded, _ = codec.detokenize(tokens)
+    assert (decoded == codec.decode(data)[0]).all()
+    none = replace(tokens, layers=np.full(tokens.layers.shape, b"", object))
+    assert (codec.detokenize(none)[0] != decoded).any()  # the layers are used
 
 
 def test_batches_with_a_refiner() -> None:
