@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -62,6 +63,7 @@ class Summary:
     modes: tuple[tuple[BlockMode, ...] | None, ...]  # of each window one per signal; None if it is damaged
     masks: np.ndarray  # (windows, signals, experts) bool: the experts in use
     window_bytes: np.ndarray  # (windows,) int64, sizes of the packets; 0 for damaged windows
+    layer_bytes: np.ndarray  # (windows, signals) int64, sizes of the waveform layers
     sound_frames: np.ndarray  # latent frames of the windows that are not damaged
     total_samples: int | None
     seconds: float  # of the recording; if its end is missing, of the windows found
@@ -136,6 +138,11 @@ class Summary:
         """Rate of the packets alone, without header and trailer; None as for real_kbps."""
         return self._kbps(8 * int(self.window_bytes.sum()))
 
+    @property
+    def layer_kbps(self) -> float | None:
+        """Rate of the waveform layers; None as for real_kbps."""
+        return self._kbps(self.budget.layers)
+
     def _kbps(self, bits: int) -> float | None:
         if self.seconds < MIN_SECONDS_OF_RATE:
             return None
@@ -204,6 +211,7 @@ def inspect(file: BinaryIO) -> Summary:
         modes=tuple(contents.modes),
         masks=contents.masks(),
         window_bytes=np.array(contents.sizes, np.int64),
+        layer_bytes=np.array(contents.layer_sizes, np.int64).reshape(-1, header.signals),
         sound_frames=np.array(contents.sound_frames, np.int64),
         total_samples=reader.total_samples,
         seconds=seconds,
@@ -222,6 +230,7 @@ class _Contents:
         self._masks = bytearray()  # of all blocks, a byte for each expert
         self.modes: list[tuple[BlockMode, ...] | None] = []
         self.sizes: list[int] = []
+        self.layer_sizes = array("H")  # of all blocks
         self.sound_frames: list[int] = []
         self.frames = 0
         self.budget = BitBudget()
@@ -233,11 +242,13 @@ class _Contents:
             chosen[signal, list(block.experts)] = True
         self.budget.add_packet(self._header.layout, window, size)
         self.sound_frames.append(window.frames)
+        self.layer_sizes.extend(len(block.waveform) for block in window.blocks)
         self._add(window.modes, chosen.tobytes(), size, window.frames)
 
     def add_damaged(self, window: DamagedWindow) -> None:
         """Adds a damaged window."""
         no_masks = bytes(self._header.signals * self._header.parameters.experts)
+        self.layer_sizes.extend([0] * self._header.signals)
         self._add(None, no_masks, 0, window.frames)
 
     def _add(self, modes: tuple[BlockMode, ...] | None, masks: bytes, size: int, frames: int) -> None:

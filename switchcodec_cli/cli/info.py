@@ -155,6 +155,7 @@ def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]
         "source": _source_record(summary),
         "request": _request_record(summary),
         "entropy_coded": header.entropy_coded,
+        "waveform_layers": header.waveform_layers,
         "bits_per_index": summary.bits_per_index,
         "rate_mode": header.rate_mode.name.lower(),
         "experts_per_window": header.experts_total,
@@ -166,6 +167,7 @@ def summary_record(summary: Summary, path: str, windows: bool) -> dict[str, Any]
         "bytes": summary.stream_bytes,
         "bits": {
             "payload": budget.payload,
+            "layers": budget.layers,
             "side": budget.side,
             "container": budget.container,
             "total": budget.total,
@@ -219,6 +221,7 @@ def _window_record(summary: Summary, window: int) -> dict[str, Any]:
             {
                 "coding": block_coding(summary, window, signal),
                 "experts": summary.masks[window, signal].nonzero()[0].tolist(),
+                "layer_bytes": int(summary.layer_bytes[window, signal]),
             }
             for signal in range(summary.header.signals)
         ],
@@ -257,7 +260,10 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
         "size",
         f"{summary.stream_bytes} bytes, {format_pcm_ratio(summary.ratio_to_pcm)} ({format_size(pcm_bytes)})",
     )
-    parts = {"payload": budget.payload, "side": budget.side, "container": budget.container}
+    parts = {"payload": budget.payload}
+    if header.waveform_layers:
+        parts["layers"] = budget.layers
+    parts |= {"side": budget.side, "container": budget.container}
     shares = [f"{name} {bits} ({100 * bits / budget.total:.1f} %)" for name, bits in parts.items()]
     yield "bits", f"{budget.total} = {' + '.join(shares)}"
     if header.entropy_coded and summary.bits_per_index is not None:
@@ -265,6 +271,10 @@ def _items(summary: Summary) -> Iterator[tuple[str, str]]:
             "indices",
             f"{summary.bits_per_index:.2f} bits each with the index model, {parameters.index_bits} without",
         )
+    if header.waveform_layers:
+        blocks = int((summary.layer_bytes > 0).sum())
+        rate = "" if summary.layer_kbps is None else f", {summary.layer_kbps:.3f} kbps"
+        yield "layers", f"{blocks} of {summary.coded_blocks} coded blocks have a waveform layer{rate}"
     yield (
         "codec",
         f"{parameters.sample_rate} Hz, windows of {parameters.frames_per_window} frames "

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def plot_routing(summary: Summary, title: str, path: str, force: bool = False) -> None:
     """Plot over time the number of experts, which experts are used, and the rate of each window.
 
+    The rate of waveform layers is shown apart if there are any.
+
     Raises:
         UsageError: matplotlib is not installed, or the figure cannot be written to this path.
         SwcError: the file cannot be written.
@@ -38,8 +40,13 @@ def plot_routing(summary: Summary, title: str, path: str, force: bool = False) -
     count_axis.set(title=title, ylabel="experts", ylim=(0, experts + 0.5))
     if header.signals == 2:
         count_axis.legend(loc="upper right")
-    kbps = 8e-3 * summary.window_bytes / np.maximum(np.diff(edges), 1e-9)
-    rate_axis.stairs(kbps, edges, baseline=None)
+    per_byte = 8e-3 / np.maximum(np.diff(edges), 1e-9)
+    kbps = summary.window_bytes * per_byte
+    rate_axis.stairs(kbps, edges, baseline=None, label="window")
+    if header.waveform_layers:
+        layers = summary.layer_bytes.sum(axis=1) * per_byte
+        rate_axis.stairs(layers, edges, baseline=None, label="waveform layers")
+        rate_axis.legend(loc="upper right")
     rate_axis.set(xlabel="seconds", ylabel="kbps", ylim=(0, _highest_rate(kbps)))
     for axis in axes[:-1]:
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -14,8 +14,11 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from layered_streams import stream_with_layers
 from random_models import Sizes, random_tensors
+from random_waveform_models import WaveformSizes, random_waveform_tensors
 
+from switchcodec_cli import Codec
 from switchcodec_cli.cli import cli
 from switchcodec_cli.model.codec_model import CodecModel
 from switchcodec_cli.model.config import ModelConfig, SpectralConfig
@@ -51,6 +54,26 @@ def modelled_weights(weights, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "modelled.safetensors"
     save_weights(path, model, {})
     return path
+
+
+@pytest.fixture(scope="session")
+def layered_weights(modelled_weights, tmp_path_factory) -> Path:
+    """The same weights with a waveform model of random integers too."""
+    model = load_weights(modelled_weights).model
+    quantizer = model.config.quantizer
+    sizes = WaveformSizes(quantizer.experts, quantizer.codebooks, quantizer.codebook_size, bins=16)
+    model.waveform_tensors = random_waveform_tensors(sizes, 0)
+    path = tmp_path_factory.mktemp("weights") / "layered.safetensors"
+    save_weights(path, model, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def layered_data(layered_weights) -> bytes:
+    """A stream of three seconds, which is three windows, with random waveform layers."""
+    codec = Codec.load(str(layered_weights), "cpu")
+    data = codec.encode(sound(3.0), RATE, effort=0, experts=2)
+    return stream_with_layers(data, codec.model.index_model, codec.model.waveform_model)
 
 
 @pytest.fixture(scope="session")
