@@ -1,12 +1,12 @@
-"""Decodes hostile packets of entropy-coded streams with a tiny index model.
+"""Decodes hostile packets of entropy-coded streams, half of them with waveform layers, with tiny models.
 
 PYTHONPATH=tests/bitstream:tests/entropy python tests/hostile/fuzz_payloads.py --inputs 100000 --seed 0
 
-An input is a packet. Most inputs have a right CRC and a changed payload, so that they reach the decoder of
-the payload; of the others, the bytes of their stream were changed. Every window must be plain and within the
-limits, or damaged with its number and a reason of one line; and a payload that decodes must be the one that
-the encoder makes of its indices. Payloads of random bytes are counted apart: how many decode tells what the
-check of the coder's end state leaves.
+An input is a packet. Most inputs have a right CRC and changed payloads or layers, so that they reach the
+decoders of these; of the others, the bytes of their stream were changed. Every window must be plain and
+within the limits, or damaged with its number and a reason of one line; and a payload or a layer that decodes
+must be the one that the encoder makes of its indices or coefficients. Payloads and layers of random bytes are
+counted apart: how many decode tells what the check of the coder's end state leaves.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from fuzz import mutate
+from layered_streams import WAVEFORM_MODEL, layered_stream
 from modelled_streams import MODEL, PARAMETERS, modelled_stream
 from streams import Pipe, write_stream
 
@@ -32,10 +33,13 @@ from switchcodec_cli.bitstream import (
     StreamReader,
     Window,
 )
-from switchcodec_cli.bitstream.modelled_payload import model_indices, restore_indices
+from switchcodec_cli.bitstream.modelled_payload import masks_of_blocks, model_indices, restored_windows
+from switchcodec_cli.bitstream.parameters import MAX_LAYER_BYTES
+from switchcodec_cli.bitstream.waveform_layer import decode_layers, encode_layers
 from switchcodec_cli.errors import BadInputError
 
 WINDOWS = 60  # of a stream
+LANES = 32  # windows decoded together
 SECONDS_OF_STREAM = 30.0  # more is a failure; it takes some ten milliseconds
 
 
@@ -47,6 +51,10 @@ class Counts:
     decoded: int = 0  # packets whose modelled payloads were accepted
     random: int = 0  # payloads of random bytes that the decoder was given
     random_decoded: int = 0  # of these, accepted
+    layers: int = 0  # waveform layers that the decoder was given, in windows with sound indices
+    layers_decoded: int = 0  # of these, accepted
+    random_layers: int = 0  # layers of random bytes that the decoder was given
+    random_layers_decoded: int = 0  # of these, accepted
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ def sources(rng: np.random.Generator) -> list[Source]:
     made = []
     for coding in ChannelCoding:
         known, seed = bool(rng.integers(2)), int(rng.integers(2**31))
-        data, header, _, windows = modelled_stream(total, coding, RateMode.QUALITY, known, seed)
+        make = layered_stream if rng.integers(2) else modelled_stream
+        data, header, _, windows = make(total, coding, RateMode.QUALITY, known, seed)
         made.append(Source(data, header, total, windows))
     return made
 
@@ -94,7 +103,52 @@ def changed_payload(payload: bytes, most: int, others: list[bytes], rng: np.rand
     return bytes(data[:most]) or rng.bytes(1)
 
 
+def changed_layer(layer: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
+    """A layer with a few changes, mostly behind its step."""
+    if rng.random() < 0.2:
+        return bytes([int(rng.choice([0, 1, 127, 128, 255]))]) + layer[1:]
+    others = [other[1:] for other in others if len(other) > 1]
+    return layer[:1] + changed_payload(layer[1:], MAX_LAYER_BYTES - 1, others, rng)
+
+
 def changed_windows(
+    source: Source, payloads: list[bytes], layers: list[bytes], rng: np.random.Generator
+) -> tuple[list[Window], set[tuple[int, int]], set[tuple[int, int]]]:
+    """Windows with changed payloads or, in streams that have them, changed layers.
+
+    Returns:
+        The windows, and which blocks (window, signal) have random payloads and which random layers.
+    """
+    if source.header.waveform_layers and rng.random() < 0.8:
+        windows, random = windows_with_changed_layers(source, layers, rng)
+        return windows, set(), random
+    windows, random = windows_with_changed_payloads(source, payloads, rng)
+    return windows, random, set()
+
+
+def windows_with_changed_layers(
+    source: Source, layers: list[bytes], rng: np.random.Generator
+) -> tuple[list[Window], set[tuple[int, int]]]:
+    """Windows with sound indices and changed layers, and which blocks (window, signal) have random ones."""
+    windows, random = [], set()
+    for number, window in enumerate(source.windows):
+        blocks: list[Block] = []
+        for signal, block in enumerate(window.blocks):
+            if block.kind is BlockKind.CODED and rng.random() < 0.5:
+                layer = block.waveform or layers[rng.integers(len(layers))]
+                if rng.random() < 0.5:
+                    size = max(1, len(layer) + int(rng.integers(-2, 3)))
+                    layer = bytes([int(rng.integers(1, 128))]) + rng.bytes(size - 1)
+                    random.add((number, signal))
+                else:
+                    layer = changed_layer(layer, layers, rng)
+                block = replace(block, waveform=layer)
+            blocks.append(block)
+        windows.append(replace(window, blocks=tuple(blocks)))
+    return windows, random
+
+
+def windows_with_changed_payloads(
     source: Source, payloads: list[bytes], rng: np.random.Generator
 ) -> tuple[list[Window], set[tuple[int, int]]]:
     """Windows with changed payloads, and which blocks (window, signal) have random ones."""
@@ -130,7 +184,7 @@ def check(file: io.BytesIO | Pipe) -> tuple[list[Window | DamagedWindow], list[W
     header = reader.header
     if header.parameters != PARAMETERS:  # a decoder compares them with the weights
         return packed, packed
-    restored = restore_indices(header, MODEL, packed, 0)
+    restored = list(restored_windows(header, lambda: MODEL, lambda: WAVEFORM_MODEL, iter(packed), 0, LANES))
     assert len(restored) == len(packed)
     for number, (before, after) in enumerate(zip(packed, restored, strict=True)):
         if isinstance(after, DamagedWindow):
@@ -143,6 +197,10 @@ def check(file: io.BytesIO | Pipe) -> tuple[list[Window | DamagedWindow], list[W
             if block.kind is BlockKind.CODED:
                 assert block.indices.shape == (1 + len(block.experts), 2, after.frames)
                 assert block.indices.max() < PARAMETERS.codebook_size
+            assert (block.coefficients is None) == (not block.waveform)
+            if block.coefficients is not None:
+                assert block.coefficients.shape == (after.frames, WAVEFORM_MODEL.tensors.bins)
+                assert np.isfinite(block.coefficients).all()
     decoded = [
         (before, after)
         for before, after in zip(packed, restored, strict=True)
@@ -154,7 +212,24 @@ def check(file: io.BytesIO | Pipe) -> tuple[list[Window | DamagedWindow], list[W
             assert not first.modelled or first.modelled == second.modelled, (
                 "a second payload of the same indices"
             )
+    for after in restored:
+        if isinstance(after, Window):
+            check_layers(after)
     return packed, restored
+
+
+def check_layers(window: Window) -> None:
+    """Layers that decode must be those of their coefficients, unless these are all 0."""
+    tensors = WAVEFORM_MODEL.tensors
+    for block in window.blocks:
+        if not block.waveform:
+            continue
+        mask = masks_of_blocks(PARAMETERS.experts, [block])
+        sizes = WAVEFORM_MODEL.sizes(mask, [block.indices.reshape(-1, window.frames).astype(np.int64)])
+        decoded = decode_layers(tensors, sizes, [block.waveform])
+        assert not decoded.damage and np.array_equal(decoded.values[0], block.coefficients)
+        again = encode_layers(tensors, sizes, decoded.steps, decoded.q)
+        assert again == [block.waveform] or not decoded.q[0].any(), "a second layer of the same coefficients"
 
 
 def fuzz(inputs: int, seconds: float, seed: int) -> Counts:
@@ -166,12 +241,15 @@ def fuzz(inputs: int, seconds: float, seed: int) -> Counts:
     while counts.inputs < inputs and time.monotonic() < end:
         if rounds % 50 == 0:
             pool = sources(rng)
-            payloads = [b.modelled for s in pool for w in s.windows for b in w.blocks if b.modelled]
+            blocks = [block for s in pool for window in s.windows for block in window.blocks]
+            payloads = [block.modelled for block in blocks if block.modelled]
+            layers = [block.waveform for block in blocks if block.waveform] or [rng.bytes(9)]
         rounds += 1
         source = pool[rng.integers(len(pool))]
         random: set[tuple[int, int]] = set()
+        random_layers: set[tuple[int, int]] = set()
         if rng.random() < 0.8:
-            windows, random = changed_windows(source, payloads, rng)
+            windows, random, random_layers = changed_windows(source, payloads, layers, rng)
             data = write_stream(source.header, windows, source.total)
         else:
             data = mutate(source.data, [s.data for s in pool], rng)
@@ -184,6 +262,7 @@ def fuzz(inputs: int, seconds: float, seed: int) -> Counts:
             raise
         counts.inputs += len(packed)
         count_accepted(counts, packed, restored, random)
+        count_layers(counts, packed, restored, random_layers)
     return counts
 
 
@@ -205,6 +284,27 @@ def count_accepted(
             counts.random_decoded += decoded
 
 
+def count_layers(
+    counts: Counts,
+    packed: list[Window | DamagedWindow],
+    restored: list[Window | DamagedWindow],
+    random: set[tuple[int, int]],
+) -> None:
+    """Counts layers where they are the only one of their window and its indices are sound."""
+    for number, (before, after) in enumerate(zip(packed, restored, strict=True)):
+        if not isinstance(before, Window):
+            continue
+        signals = [signal for signal, block in enumerate(before.blocks) if block.waveform]
+        decoded = isinstance(after, Window)
+        if len(signals) != 1 or not (decoded or after.reason.startswith("waveform layer: ")):
+            continue
+        counts.layers += 1
+        counts.layers_decoded += decoded
+        if (number, signals[0]) in random:
+            counts.random_layers += 1
+            counts.random_layers_decoded += decoded
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -216,7 +316,9 @@ def main() -> None:
     counts = fuzz(options.inputs, options.seconds, options.seed)
     print(
         f"{counts.inputs} packets, no misbehaviour; {counts.decoded} with modelled payloads decoded; "
-        f"of {counts.random} payloads of random bytes {counts.random_decoded} decoded"
+        f"of {counts.random} payloads of random bytes {counts.random_decoded} decoded; of {counts.layers} "
+        f"waveform layers {counts.layers_decoded} decoded, of {counts.random_layers} of random bytes "
+        f"{counts.random_layers_decoded}"
     )
 
 
