@@ -166,6 +166,8 @@ class ChunkAnalyzer:
             frames = np.minimum(self._size, length - starts)
             energy = np.add.reduceat(np.square(audio, dtype=np.float64).mean(-1), starts, axis=1) / frames
             distortion = self._estimate_distortion(z, features) * audibility(energy)[..., None]
+            if self._waveform_coder is not None:
+                distortion *= self._waveform_coder.remaining_distortion
         kept = features if self._options.features else None
         payload_bytes = None
         if self._index_cost is not None:

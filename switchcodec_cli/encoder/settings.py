@@ -23,6 +23,11 @@ from ..errors import UsageError
 DEFAULT_KBPS = 2.67
 MAX_QUALITY = 10.0
 
+# Where waveform layers begin to serve better than as many bits of experts, by measurement
+LEAST_LAYERED_SHARE = 3 / 8  # of the experts
+LEAST_LAYERED_KBPS = 3.5  # of a signal
+LEAST_LAYERED_QUALITY = 2.0
+
 
 @dataclass(frozen=True)
 class EffortPreset:
@@ -224,6 +229,17 @@ class EncoderSettings:
         largest_experts(limit, parameters, signals)
         return min(largest, int(limit * 1000 * parameters.window_seconds / 8 * (1 + 1e-9)))
 
+    def affords_layers(self, parameters: StreamParameters, signals: int) -> bool:
+        """Whether waveform layers serve better than as many bits of experts at this rate."""
+        if self.cbr:
+            return False
+        if self.average_kbps is not None:
+            return self.average_kbps >= LEAST_LAYERED_KBPS * signals
+        if self.quality is not None:
+            return self.quality >= LEAST_LAYERED_QUALITY
+        experts = self.total_experts(parameters, signals) or 0
+        return experts >= LEAST_LAYERED_SHARE * parameters.experts * signals
+
     def check(self, parameters: StreamParameters, signals: int) -> None:
         """Check that a model with these parameters can encode `signals` signals this way.
 
@@ -281,5 +297,5 @@ def make_header(
         total_samples=source.total_samples,
         tags=source.tag_pairs,
         entropy_coded=modelled and not settings.cbr,
-        waveform_layers=modelled and layered and not settings.cbr,
+        waveform_layers=modelled and layered and settings.affords_layers(parameters, source.signals),
     )

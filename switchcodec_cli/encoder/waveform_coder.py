@@ -16,6 +16,7 @@ from ..bitstream import BlockKind, Window
 from ..bitstream.modelled_payload import masks_of_blocks
 from ..bitstream.waveform_layer import LARGEST_STEP, encode_layers, quantize
 from ..bitstream.waveform_model import STEPS_PER_OCTAVE, UNITY_SIZE, WaveformModel
+from .settings import LEAST_LAYERED_SHARE
 
 IntArray = npt.NDArray[np.int64]
 Coefficients = npt.NDArray[np.float32]
@@ -23,8 +24,11 @@ Coefficients = npt.NDArray[np.float32]
 # Power of the error that quantization is to leave, relative to that of the coefficients at the reference
 # level, by the share of the experts in use. Tuned by PESQ and mel distance at equal rates; below the first
 # share a further expert serves as well as a layer.
-SHARES = (3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0)
+SHARES = (LEAST_LAYERED_SHARE, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0)
 NOISE = (0.6, 0.2, 0.1, 0.04, 0.02, 0.0125)
+# What a layer is worth: share of the distortion that rate control takes as removed by it. From mel distance,
+# STFT distance and PESQ of streams with and without layers, in proportion to those of further experts.
+WORTH = (0.085, 0.13, 0.15, 0.19, 0.20, 0.21)
 REFERENCE, LEVEL_EXPONENT = 2e-2, 0.8  # louder blocks may have more noise, though less than in proportion
 ROUNDING = 0.4  # of quantization; less than 0.5, since small values cost bits and gain little
 
@@ -79,6 +83,12 @@ class WaveformCoder:
         for (number, signal, _), layer in zip(places, layers, strict=True):
             result[number][signal] = replace(result[number][signal], waveform=layer)
         return [replace(window, blocks=tuple(blocks)) for window, blocks in zip(windows, result, strict=True)]
+
+    @property
+    def remaining_distortion(self) -> npt.NDArray[np.float64]:
+        """Share of the distortion that remains with a layer, by number of experts. # (Nr + 1,)"""
+        shares = np.arange(self._experts + 1) / max(1, self._experts)
+        return 1 - np.where(shares < SHARES[0], 0.0, np.interp(shares, SHARES, WORTH))
 
     def expected_bytes(self, coefficients: Coefficients) -> IntArray:
         """Expected sizes of the layers of windows by number of experts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from ..atomic_io import atomic_output
 from ..errors import WeightsError, one_line
 from .codec_model import CodecModel
+from .eight_bit_storage import to_eight_bits
 from .weights_info import (
     INDEX_MODEL_PREFIX,
     WAVEFORM_MODEL_PREFIX,
@@ -36,17 +37,30 @@ class LoadedWeights(NamedTuple):
     provenance: dict[str, Any]
 
 
-def save_weights(path: Path, model: CodecModel, provenance: Mapping[str, Any]) -> bytes:
+def save_weights(
+    path: Path, model: CodecModel, provenance: Mapping[str, Any], eight_bits: Collection[str] = ()
+) -> bytes:
     """Write the weights of a model in half precision, and its models of indices and waveforms.
 
     An existing file is replaced.
 
+    Args:
+        path: Of the file.
+        model: The model.
+        provenance: Of the weights.
+        eight_bits: Prefixes of the names of tensors whose large matrices are stored in eight bits.
+
     Returns:
         The fingerprint of the weights.
     """
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in to_file_names(model.state_dict()).items()
+    }
+    # in eight bits from full precision, so that saving what was loaded gives the same tensors
+    stored = to_eight_bits({name: value.float().numpy() for name, value in state.items()}, eight_bits)
     tensors = {
-        name: value.detach().cpu().half().contiguous().numpy()
-        for name, value in to_file_names(model.state_dict()).items()
+        name: array.astype(np.float16) if name in state and array.dtype == np.float32 else array
+        for name, array in stored.items()
     }
     if model.index_tensors is not None:
         arrays = model.index_tensors.arrays

@@ -20,6 +20,7 @@ from ..bitstream.index_model import IndexModelTensors
 from ..bitstream.waveform_model import WaveformModelTensors
 from ..errors import WeightsError
 from .config import ModelConfig
+from .eight_bit_storage import from_eight_bits
 
 FORMAT = "switchcodec-1"  # in the metadata of every weights file
 INDEX_MODEL_PREFIX = "index_model."  # of the names of the index model's tensors
@@ -62,7 +63,7 @@ class WeightsFile:
 
     info: WeightsInfo
     tensors: dict[str, np.ndarray]
-    """Of the networks and the quantizers."""
+    """Of the networks and the quantizers; those stored in eight bits as float32."""
     index_model: IndexModelTensors | None
     waveform_model: WaveformModelTensors | None
 
@@ -129,6 +130,10 @@ def read_weights(path: Path) -> WeightsFile:
         {name.removeprefix(prefix): tensors.pop(name) for name in sorted(tensors) if name.startswith(prefix)}
         for prefix in (INDEX_MODEL_PREFIX, WAVEFORM_MODEL_PREFIX)
     )
+    try:
+        tensors = from_eight_bits(tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}") from None
     index_model = _index_model(path, config, of_indices) if of_indices else None
     waveform_model = _waveform_model(path, config, of_waveforms) if of_waveforms else None
     info = WeightsInfo(

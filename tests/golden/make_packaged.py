@@ -22,12 +22,13 @@ def main(name: str) -> None:
     """Encode and decode the excerpt with packaged weights."""
     audio, rate = soundfile.read(EXCERPT, dtype="float32", stop=60_000)
     codec = Codec.load(name, "cpu")
-    for kind, cbr in (("plain", True), ("modelled", False)):
-        if cbr or codec.has_index_model:
-            data = codec.encode(audio, rate, kbps=2.67, effort=0, cbr=cbr)
-            (FOLDER / f"{name}_{kind}.swc").write_bytes(data)
-            decoded, _ = codec.decode(data)
-            soundfile.write(FOLDER / f"{name}_{kind}.flac", decoded, rate)
+    kinds = {"plain": True, "modelled": codec.has_index_model, "layered": codec.has_waveform_model}
+    for kind in (kind for kind, present in kinds.items() if present):
+        kbps = 5.33 if kind == "layered" else 2.67
+        data = codec.encode(audio, rate, kbps=kbps, effort=0, cbr=kind == "plain")
+        (FOLDER / f"{name}_{kind}.swc").write_bytes(data)
+        decoded, _ = codec.decode(data)
+        soundfile.write(FOLDER / f"{name}_{kind}.flac", decoded, rate)
 
 
 if __name__ == "__main__":
