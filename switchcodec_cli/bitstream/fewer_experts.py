@@ -20,6 +20,7 @@ from .waveform_model import WaveformModel
 from .window import Block, Window
 
 LANES = 32  # windows whose layers are coded together
+LEAST_SHARE = 3 / 8  # of the experts; where fewer are left, more experts serve better than a layer
 STEP_PER_EXPERT = 2  # quarter octaves by which the step of a layer grows with each expert that is dropped
 LAYER_BYTES = 4  # of the step and the coder
 
@@ -36,8 +37,8 @@ class _Layer:
 class ExpertReducer:
     """Drops experts from the end of each mask.
 
-    A waveform layer stays as it is where its block keeps all experts. It is left out where none is kept, and
-    else quantized again.
+    A waveform layer stays as it is where its block keeps all experts. Else it is quantized again, or left out
+    where few experts are kept.
 
     Args:
         experts: Nr.
@@ -95,11 +96,12 @@ class ExpertReducer:
         return total
 
     def _layers(self, originals: Sequence[Block], blocks: Sequence[Block]) -> dict[int, _Layer]:
-        """The layers of blocks that have lost some but not all of their experts, by place."""
+        """The layers of blocks that have lost experts and keep enough of them, by place."""
+        enough = max(1, LEAST_SHARE * self._experts)
         places = [
             place
             for place, (original, block) in enumerate(zip(originals, blocks, strict=True))
-            if original.waveform and 0 < len(block.experts) < len(original.experts)
+            if original.waveform and enough <= len(block.experts) < len(original.experts)
         ]
         if not places:
             return {}

@@ -200,7 +200,9 @@ def _fit(
     sizes = _expected_sizes(windows, header, reducer, index_model)  # (windows, Nr + 1)
     best, best_size, aim = None, -1, budget
     fits, exceeds = -np.inf, np.inf  # largest aim that has fitted, smallest one that has not
-    for _ in range(FIT_ROUNDS):
+    for number in range(FIT_ROUNDS):
+        if best is None and number == FIT_ROUNDS - 1:
+            aim = -np.inf  # the smallest stream, before giving up
         kept = _allocate(sizes, aim)
         fewer = reducer(windows, kept.tolist())
         if index_model is not None:

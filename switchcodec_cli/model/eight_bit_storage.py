@@ -1,6 +1,6 @@
 """Matrices of weights files in eight bits. Needs numpy alone.
 
-A tensor NAME of two or more dimensions, as a matrix of rows, is stored as the integers NAME, and one scale for
+A tensor NAME of two or more dimensions, as a matrix of rows, is stored as the integers NAME and a scale for
 each row and block of BLOCK columns, NAME.eight_bit_scale. A value is its integer times its scale.
 """
 

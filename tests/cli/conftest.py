@@ -72,7 +72,7 @@ def layered_weights(modelled_weights, tmp_path_factory) -> Path:
 def layered_data(layered_weights) -> bytes:
     """A stream of three seconds, which is three windows, with random waveform layers."""
     codec = Codec.load(str(layered_weights), "cpu")
-    data = codec.encode(sound(3.0), RATE, effort=0, experts=2)
+    data = codec.encode(sound(3.0), RATE, effort=0, experts=4)
     return stream_with_layers(data, codec.model.index_model, codec.model.waveform_model)
 
 

@@ -49,18 +49,18 @@ def test_waveform_layers(swc, layered_data: bytes, layered_weights: Path, modell
     swc("transcode", "a.swc", "plain.swc", "--plain", *arguments)
     swc("transcode", "plain.swc", "b.swc", "--modelled", *arguments)
     assert Path("b.swc").read_bytes() == layered_data
-    swc("transcode", "a.swc", "one.swc", "--experts", "1", *arguments)
-    fewer = [window.blocks[0] for window in StreamReader(io.BytesIO(Path("one.swc").read_bytes()))]
+    swc("transcode", "a.swc", "fewer.swc", "--experts", "3", *arguments)
+    fewer = [window.blocks[0] for window in StreamReader(io.BytesIO(Path("fewer.swc").read_bytes()))]
     assert [block.waveform[:1] for block in fewer if block.waveform] == [
         bytes([layer[0] + 2]) for block, layer in zip(fewer, layers, strict=True) if block.waveform
     ]
     assert any(block.waveform for block in fewer)
-    swc("transcode", "a.swc", "none.swc", "--experts", "0", *arguments)
+    swc("transcode", "a.swc", "none.swc", "--experts", "1", *arguments)
     assert json.loads(swc("info", "none.swc", "--json").out)["bits"]["layers"] == 0
     assert (
-        "weights" in swc("transcode", "a.swc", "c.swc", "--experts", "1", "--weights", modelled, code=4).err
+        "weights" in swc("transcode", "a.swc", "c.swc", "--experts", "3", "--weights", modelled, code=4).err
     )
-    for name in ("a.swc", "plain.swc", "one.swc", "none.swc"):
+    for name in ("a.swc", "plain.swc", "fewer.swc", "none.swc"):
         swc("decode", name, f"{name}.wav", "--weights", layered_weights)
         assert swc("verify", name).code == 0
     assert Path("a.swc.wav").read_bytes() == Path("plain.swc.wav").read_bytes()

@@ -30,7 +30,7 @@ def rate_of(data, seconds):
     return 8e-3 * len(data) / seconds
 
 
-@pytest.mark.parametrize("kbps", [0.89, 1.3, 2.67, 5.33])
+@pytest.mark.parametrize("kbps", [0.89, 1.3, 2.67, 4.0, 5.33, 8.0])
 def test_twenty_seconds(codec, speech, kbps):
     audio, rate = speech
     real = rate_of(codec.encode(audio, rate, kbps=kbps, effort=0), len(audio) / rate)

@@ -14,7 +14,7 @@ from tiny_codecs import GOLDEN, audio
 from switchcodec_cli import Codec
 from switchcodec_cli.bitstream import BlockKind, StreamReader
 from switchcodec_cli.bitstream.modelled_payload import restored_windows
-from switchcodec_cli.encoder.waveform_coder import SHARES
+from switchcodec_cli.encoder.waveform_coder import SHARES, WaveformCoder
 from switchcodec_cli.model.dsp.mdct import mdct, mdct_basis
 from switchcodec_cli.model.weights import load_weights
 
@@ -138,3 +138,29 @@ def test_parts_decode_as_in_the_whole():
 def test_plain_streams_have_no_layers():
     data = codec().encode(audio(RATE, 1, RATE), RATE, kbps=2.0, effort=0, cbr=True)
     assert not StreamReader(io.BytesIO(data)).header.waveform_layers
+
+
+@pytest.mark.parametrize(
+    ("channels", "settings", "layered"),
+    [
+        (1, {"kbps": 3.4}, False),
+        (1, {"kbps": 3.5}, True),
+        (2, {"kbps": 6.9}, False),
+        (2, {"average_kbps": 7.0}, True),
+        (1, {"quality": 1.9}, False),
+        (1, {"quality": 2.0}, True),
+        (2, {"experts": 0}, False),
+        (2, {"experts": 6}, True),
+    ],
+)
+def test_rates_from_which_streams_have_layers(channels, settings, layered):
+    data = codec().encode(audio(RATE, channels, RATE), RATE, **settings, effort=0)
+    assert StreamReader(io.BytesIO(data)).header.waveform_layers == layered
+
+
+def test_distortion_that_layers_leave():
+    model = codec().model
+    remaining = WaveformCoder(model.waveform_model, 8).remaining_distortion
+    assert remaining.shape == (9,)
+    assert (remaining[:3] == 1).all() and (remaining[3:] < 1).all()
+    assert (np.diff(remaining) <= 0).all()

@@ -236,7 +236,7 @@ def test_layers_stay_as_they_are(signals: int) -> None:
 
 @pytest.mark.parametrize("experts", [0, 1, 2, 3])
 def test_layers_of_fewer_experts(experts: int) -> None:
-    """They become coarser with each expert that is dropped, and are left out without experts."""
+    """They become coarser with each expert that is dropped, and are left out where few are kept."""
     data = layered(1, 60)
     errors = {}
     for entropy_coded in (None, False):
@@ -249,7 +249,7 @@ def test_layers_of_fewer_experts(experts: int) -> None:
                 assert new.experts == old.experts[:experts]
                 if dropped == 0:
                     assert new.waveform == old.waveform
-                elif not new.experts or not old.waveform:
+                elif len(new.experts) < 2 or not old.waveform:
                     assert not new.waveform
                 elif new.waveform:
                     dropped_layers += 1
@@ -260,7 +260,7 @@ def test_layers_of_fewer_experts(experts: int) -> None:
                     errors.setdefault(dropped, []).append(
                         np.square(error[kept]).sum() / np.square(old.coefficients[kept]).sum()
                     )
-        assert dropped_layers > 5 or experts in (0, 3)
+        assert dropped_layers > 5 or experts in (0, 1, 3)
     for values in errors.values():
         assert np.median(values) < 0.2
 
