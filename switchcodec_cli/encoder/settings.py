@@ -23,10 +23,11 @@ from ..errors import UsageError
 DEFAULT_KBPS = 2.67
 MAX_QUALITY = 10.0
 
-# Where waveform layers begin to serve better than as many bits of experts, by measurement
+# Where waveform layers begin to serve better than as many bits of experts, by measurement; of one signal and
+# of two. Two signals need more, since a layer in only one of them blurs the stereo image.
 LEAST_LAYERED_SHARE = 3 / 8  # of the experts
-LEAST_LAYERED_KBPS = 3.5  # of a signal
-LEAST_LAYERED_QUALITY = 2.0
+LEAST_LAYERED_KBPS = (3.5, 10.0)
+LEAST_LAYERED_QUALITY = (2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -234,9 +235,9 @@ class EncoderSettings:
         if self.cbr:
             return False
         if self.average_kbps is not None:
-            return self.average_kbps >= LEAST_LAYERED_KBPS * signals
+            return self.average_kbps >= LEAST_LAYERED_KBPS[signals - 1]
         if self.quality is not None:
-            return self.quality >= LEAST_LAYERED_QUALITY
+            return self.quality >= LEAST_LAYERED_QUALITY[signals - 1]
         experts = self.total_experts(parameters, signals) or 0
         return experts >= LEAST_LAYERED_SHARE * parameters.experts * signals
 

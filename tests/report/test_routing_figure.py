@@ -42,3 +42,13 @@ def test_ticks_of_experts_are_integers(axes_of):
 def test_empty_stream(axes_of):
     axes = axes_of(make_summary([], np.zeros((0, 1, 4))))
     assert len(axes) == 3 and axes[-1].get_ylim()[1] > 0
+
+
+def test_waveform_layers_are_shown_apart(axes_of):
+    masks, layers = np.zeros((2, 2, 4)), np.array([[10, 15], [0, 50]])
+    (*_, rates) = axes_of(make_summary([(CODED, CODED)] * 2, masks, "LEFT_RIGHT", layers=layers))
+    shown = {step.get_label(): step.get_data().values for step in rates.patches}
+    assert shown["window"] == pytest.approx([0.8, 0.8])
+    assert shown["waveform layers"] == pytest.approx([0.2, 0.4])
+    (*_, rates) = axes_of(make_summary([(CODED, CODED)] * 2, masks, "LEFT_RIGHT"))
+    assert [step.get_label() for step in rates.patches] == ["window"]
